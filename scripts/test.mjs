@@ -16,7 +16,7 @@ const CHECKS = [
   ['install', install],
   ['build', build],
   ['types of tests', () => node('Checking the types of tests', [tools.tsc, '-p', 'tsconfig.test.json'])],
-  ['lint', () => node('Linting', [tools.biome, 'ci', '.'])],
+  ['lint', () => node('Linting', [tools.biome, 'ci', '--colors=off', '.'])],
   ['dependencies', () => node('Checking which way imports point', ['scripts/check-deps.mjs'])],
 ];
 
