@@ -31,9 +31,15 @@ export const ONLY_FROM = [
   ],
 ];
 
-/** Layers inside a package: files under the key import, of their own package, only files under these paths. */
+/**
+ * Layers inside a package, lowest first: a file of a layer imports, of its own package, only that layer and the ones
+ * below it. A file in no layer stands above all of them.
+ */
 export const LAYERS = {
-  ir: { 'src/types': ['src/types'] },
+  ir: [
+    ['src/errors', 'src/dtype', 'src/shape', 'src/tensor', 'src/attr', 'src/device', 'src/cluster'],
+    ['src/training', 'src/graph', 'src/op'],
+  ],
 };
 
 const below = (path, part) => path.startsWith(`${part}/`) || path.replace(/\.\w+$/, '') === part;
@@ -100,10 +106,11 @@ function checkRelative({ pkg, file, inTest, specifier }) {
   if (!inTest && !below(target, 'src') && target !== 'package.json') {
     return `sources import only sources; move what is shared into src`;
   }
-  for (const [layer, allowed] of Object.entries(LAYERS[pkg.dir] ?? {})) {
-    if (below(file, layer) && !allowed.some((part) => below(target, part))) {
-      return `${layer} imports nothing above it, only ${list(allowed)}; move the shared piece down`;
-    }
+  const layers = LAYERS[pkg.dir] ?? [];
+  const level = layers.findIndex((parts) => parts.some((part) => below(file, part)));
+  const reachable = layers.slice(0, level + 1).flat();
+  if (level >= 0 && !reachable.some((part) => below(target, part))) {
+    return `is above the layer of this file, which may import ${list(reachable)}; move the shared piece down`;
   }
   return undefined;
 }

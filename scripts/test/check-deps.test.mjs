@@ -55,7 +55,9 @@ describe('what is allowed', () => {
     ['packages/ir/test/a.test.ts', "import '../src/a.js'; import '@placewright/ir'; import 'vitest';"],
     ['packages/runtime/src/engines/reference.ts', "import '@placewright/interp';"],
     ['packages/runtime/src/engines/reference/a.ts', "import '@placewright/interp';"],
-    ['packages/ir/src/types/a.ts', "import './b.js';"],
+    ['packages/ir/src/tensor.ts', "import './dtype.js';"],
+    ['packages/ir/src/graph.ts', "import './tensor.js';"],
+    ['packages/ir/src/editor.ts', "import './graph.js'; import './tensor.js';"],
   ])('%s: %s', (file, text) => {
     write(file, text);
     expect(checkWorkspace(root)).toEqual([]);
@@ -77,7 +79,8 @@ describe('what is refused', () => {
       "import '@placewright/interp';",
       'move this into src/engines/reference',
     ],
-    ['packages/ir/src/types/a.ts', "import '../graph.js';", 'src/types imports nothing above it'],
+    ['packages/ir/src/tensor.ts', "import './graph.js';", 'is above the layer of this file'],
+    ['packages/ir/src/graph.ts', "import './editor.js';", 'is above the layer of this file'],
     ['packages/ir/src/a.ts', "import 'immer';", 'immer is not declared; add it to "dependencies"'],
     ['packages/ir/src/a.ts', "import 'vitest';", 'vitest is not declared'],
     ['packages/ir/src/a.ts', "import '../../passes/src/b.js';", 'reaches out of the package'],
