@@ -1,0 +1,116 @@
+import { FLOATS } from '../dtype.js';
+import type { InferContext } from '../op.js';
+import { formatShape, type TensorType, tensorType } from '../shape.js';
+import { DATA_FORMAT } from './image.js';
+import {
+  checkKind,
+  declareOps,
+  dimAt,
+  float,
+  likeFirst,
+  merged,
+  mergedDim,
+  pure,
+  ranked,
+  same,
+} from './shared.js';
+
+/** Biases, activations and losses. */
+export const nnOps = declareOps({
+  BiasAdd: {
+    summary: 'x + bias[channel]; bias is [c]',
+    inputs: [same('value'), same('bias')],
+    attrs: { data_format: DATA_FORMAT },
+    effect: pure,
+    infer: biasAddType,
+    gradient: 'none',
+  },
+  BiasAddGrad: {
+    summary: 'sum over all but the channels: [c]',
+    inputs: [float('out_backprop')],
+    attrs: { data_format: DATA_FORMAT },
+    effect: pure,
+    infer: (context) => {
+      const { dtype, shape } = context.input(0);
+      return [tensorType(dtype, [dimAt(shape, channelAxis(context))])];
+    },
+    gradient: 'none',
+  },
+  Relu: {
+    summary: 'max(x, 0)',
+    inputs: [float('features')],
+    attrs: {},
+    effect: pure,
+    infer: likeFirst(FLOATS),
+    gradient: 'none',
+  },
+  ReluGrad: {
+    summary: 'gradients where features > 0, zero elsewhere',
+    inputs: [same('gradients'), same('features')],
+    attrs: {},
+    effect: pure,
+    infer: (context) => {
+      const { dtype, shape } = checkKind(context, FLOATS);
+      return [tensorType(dtype, merged(context, shape, context.input(1).shape, 'gradients and features'))];
+    },
+    gradient: 'none',
+  },
+  Softmax: {
+    summary: 'eˣ / Σ eˣ along the last dimension',
+    inputs: [float('logits')],
+    attrs: {},
+    effect: pure,
+    infer: logitsType,
+    gradient: 'none',
+  },
+  LogSoftmax: {
+    summary: 'x − ln Σ eˣ along the last dimension',
+    inputs: [float('logits')],
+    attrs: {},
+    effect: pure,
+    infer: logitsType,
+    gradient: 'none',
+  },
+  SparseSoftmaxCrossEntropyWithLogits: {
+    summary: 'features [b, c], labels [b] → loss [b], its gradient by the features [b, c]',
+    inputs: [float('features'), { name: 'labels', dtype: ['int32', 'int64'] }],
+    attrs: {},
+    effect: pure,
+    infer: crossEntropyType,
+    gradient: 'none',
+  },
+});
+
+/** Dimension of the channels: the last one, or with NCHW the second. Fails on scalars and vectors. */
+function channelAxis(context: InferContext): number {
+  const { shape } = context.input(0);
+  if (shape.length < 2) context.fail(`input 0 must have 2 dimensions or more, but is ${formatShape(shape)}`);
+  return context.attr('data_format', 'string') === 'NCHW' ? 1 : shape.length - 1;
+}
+
+function biasAddType(context: InferContext): readonly TensorType[] {
+  const { dtype, shape } = checkKind(context, FLOATS);
+  const [bias = null] = ranked(context, 1, 1, 'bias');
+  const axis = channelAxis(context);
+  const channels = mergedDim(
+    context,
+    dimAt(shape, axis),
+    bias,
+    `channels of ${formatShape(shape)} and of bias`,
+  );
+  return [tensorType(dtype, shape.with(axis, channels))];
+}
+
+function logitsType(context: InferContext): readonly TensorType[] {
+  const type = context.input(0);
+  if (type.shape.length === 0) context.fail('logits must have 1 dimension or more, but is a scalar');
+  return [type];
+}
+
+function crossEntropyType(context: InferContext): readonly TensorType[] {
+  const features = ranked(context, 0, 2, 'features');
+  const [labels = null] = ranked(context, 1, 1, 'labels');
+  const batch = mergedDim(context, dimAt(features, 0), labels, 'examples of features and of labels');
+  const { dtype } = context.input(0);
+  return [tensorType(dtype, [batch]), tensorType(dtype, [batch, dimAt(features, 1)])];
+}
