@@ -1,1 +1,11 @@
-export {};
+export type { Named } from './feeds.js';
+export {
+  createInterpreter,
+  type Interpreter,
+  type InterpreterOptions,
+  type RunOptions,
+} from './interpreter.js';
+export { type Kernel, type KernelContext, kernelContext } from './kernel.js';
+export { builtinKernels } from './kernels/table.js';
+export type { PureBuiltinOp } from './opKinds.js';
+export type { Schedule } from './schedule.js';

@@ -1,0 +1,187 @@
+import {
+  builtinRegistry,
+  ENTRY_NAMES,
+  type Entry,
+  type EntryName,
+  entryNodes,
+  type Module,
+  type Node,
+  nodeName,
+  nodeOf,
+  type OpRegistry,
+  PlacewrightError,
+  resourceName,
+  type TensorRef,
+  type TensorValue,
+} from '@placewright/ir';
+import { copyOf } from './data.js';
+import { asMap, checkFeeds, type Named } from './feeds.js';
+import type { Kernel } from './kernel.js';
+import { builtinKernels } from './kernels/table.js';
+import { type Plan, planRound } from './plan.js';
+import { type Frame, isStateOp, runRound } from './run.js';
+import type { Schedule } from './schedule.js';
+import { emptyState, restoreVariables, type State, snapshotVariables } from './state.js';
+
+export interface InterpreterOptions {
+  /** Ops of the module; the built-in ones when left out. */
+  readonly registry?: OpRegistry;
+  /** Kernels of further ops, or in the place of built-in ones, by op. */
+  readonly kernels?: Named<Kernel>;
+}
+
+export interface RunOptions {
+  /** Tensors to give beside the entry's own fetches, by their shown name `tower_0/conv0/Conv2D:0`. */
+  readonly fetch?: readonly TensorRef[];
+  readonly schedule?: Schedule;
+}
+
+/** One loaded module with its variables and staging areas. Everything it takes or gives is copied. */
+export interface Interpreter {
+  /**
+   * Runs the rounds of an entry, and gives its fetches by name. An error leaves the effects of what ran before it.
+   * Throws PW_ENTRY_UNKNOWN, PW_FEED_*, PW_DEADLOCK, PW_KERNEL_*, PW_VARIABLE_*, PW_CYCLE.
+   */
+  run(entry: EntryName, feeds?: Named<TensorValue>, options?: RunOptions): Map<string, TensorValue>;
+  /** Initialised variables by shown name. */
+  readVariables(): Map<string, TensorValue>;
+  /** Sets variables by shown name, all or none. Throws PW_VARIABLE_*. */
+  writeVariables(values: Named<TensorValue>): void;
+  /** Tuples in each staging area by its name. */
+  stagingDepths(): Map<string, number>;
+  /** Forgets all variables and staged values. */
+  reset(): void;
+}
+
+/** Loads a module. Throws PW_KERNEL_MISSING with every op that its entries need and that has no kernel. */
+export function createInterpreter(module: Module, options: InterpreterOptions = {}): Interpreter {
+  const kernels = new Map<string, Kernel>([
+    ...Object.entries(builtinKernels),
+    ...asMap(options.kernels ?? {}),
+  ]);
+  const registry = options.registry ?? builtinRegistry;
+  const entries = Object.values(module.entries);
+  checkKernels(registry, kernels, entryMembers(module, entries));
+  const state = emptyState();
+  const plans = new Map<string, Plan>();
+  const plan = (entry: Entry, round: number, extra: readonly TensorRef[]): Plan => {
+    const key = JSON.stringify([entry.name, round, extra.map(({ node, port }) => [node, port])]);
+    const known = plans.get(key);
+    if (known !== undefined) return known;
+    const made = planRound(module, entry, round, extra);
+    checkKernels(registry, kernels, made.nodes);
+    plans.set(key, made);
+    return made;
+  };
+  return {
+    run: (name, feeds = {}, runOptions = {}) => {
+      const entry = entryOf(module, name);
+      const extra = runOptions.fetch ?? [];
+      const rounds = entry.rounds.map((_, round) => plan(entry, round, extra));
+      const needed = rounds.flatMap(({ nodes }) => nodes);
+      const frame = { module, state, kernels, feeds: checkFeeds(module, entry, asMap(feeds), needed) };
+      return runEntry(frame, entry, rounds, runOptions);
+    },
+    readVariables: () => snapshotVariables(module, state),
+    writeVariables: (values) => restoreVariables(module, state, asMap(values)),
+    stagingDepths: () => stagingDepths(module, state),
+    reset() {
+      state.variables.clear();
+      state.areas.clear();
+    },
+  };
+}
+
+function entryMembers(module: Module, entries: readonly Entry[]): Node[] {
+  const ids = new Set(entries.flatMap((entry) => [...entryNodes(module, entry)]));
+  return [...ids].map((id) => nodeOf(module.graph, id));
+}
+
+function checkKernels(
+  registry: OpRegistry,
+  kernels: ReadonlyMap<string, Kernel>,
+  nodes: Iterable<Node>,
+): void {
+  const missing = new Map<string, Node>();
+  for (const node of nodes) {
+    if (!canRun(registry, kernels, node.op) && !missing.has(node.op)) missing.set(node.op, node);
+  }
+  const [first] = missing.values();
+  if (first === undefined) return;
+  throw new PlacewrightError(
+    'PW_KERNEL_MISSING',
+    `the interpreter has no kernel for ${[...missing.keys()].sort().join(', ')}`,
+    {
+      where: { node: nodeName(first) },
+      hint: 'give kernels for pure ops of your own with createInterpreter(module, { registry, kernels })',
+    },
+  );
+}
+
+/** Whether an op runs here: built in, or with a kernel and without effects on resources. */
+function canRun(registry: OpRegistry, kernels: ReadonlyMap<string, Kernel>, op: string): boolean {
+  if (op === 'Placeholder' || op === 'NcclAllReduce' || op === 'Barrier' || isStateOp(op)) return true;
+  return kernels.has(op) && registry.ops.get(op)?.effect.kind !== 'resources';
+}
+
+function entryOf(module: Module, name: EntryName): Entry {
+  const entry = module.entries[name];
+  if (entry !== undefined) return entry.rounds.length > 0 ? entry : { ...entry, rounds: [[]] };
+  const there = ENTRY_NAMES.filter((other) => module.entries[other] !== undefined);
+  throw new PlacewrightError(
+    'PW_ENTRY_UNKNOWN',
+    `module ${JSON.stringify(module.name)} has no entry ${JSON.stringify(name)}`,
+    {
+      hint: there.length === 0 ? 'the module has no entries' : `it has: ${there.join(', ')}`,
+    },
+  );
+}
+
+function runEntry(
+  frame: Frame,
+  entry: Entry,
+  rounds: readonly Plan[],
+  options: RunOptions,
+): Map<string, TensorValue> {
+  const named = namedFetches(frame.module, entry, options.fetch ?? []);
+  const out = new Map<string, TensorValue>();
+  rounds.forEach((plan, round) => {
+    const last = round === rounds.length - 1;
+    const values = runRound(frame, plan, options.schedule, last ? [...named.values()] : []);
+    if (last)
+      [...named.keys()].forEach((name, i) => {
+        const value = values[i];
+        if (value !== undefined) out.set(name, copyOf(value));
+      });
+  });
+  return out;
+}
+
+/** The entry's own fetches first; a further one whose shown name is taken by another tensor is PW_FETCH_DUPLICATE. */
+function namedFetches(module: Module, entry: Entry, extra: readonly TensorRef[]): Map<string, TensorRef> {
+  const named = new Map(entry.fetches.map(({ name, tensor }) => [name, tensor]));
+  for (const ref of extra) {
+    const name = `${nodeName(nodeOf(module.graph, ref.node))}:${ref.port}`;
+    const other = named.get(name);
+    if (other !== undefined && (other.node !== ref.node || other.port !== ref.port)) {
+      throw new PlacewrightError(
+        'PW_FETCH_DUPLICATE',
+        `two tensors would be fetched as ${JSON.stringify(name)}`,
+        {
+          hint: `rename the fetch of entry ${entry.name}`,
+        },
+      );
+    }
+    named.set(name, ref);
+  }
+  return named;
+}
+
+function stagingDepths(module: Module, state: State): Map<string, number> {
+  const depths = new Map<string, number>();
+  for (const resource of module.resources.values()) {
+    if (resource.kind === 'stagingArea')
+      depths.set(resourceName(resource), state.areas.get(resource.id)?.length ?? 0);
+  }
+  return depths;
+}

@@ -1,0 +1,142 @@
+import {
+  allocate,
+  compatible,
+  formatShape,
+  formatType,
+  type Module,
+  nearest,
+  PlacewrightError,
+  type Resource,
+  type ResourceId,
+  resourceName,
+  type StagingAreaResource,
+  type TensorValue,
+  type VariableResource,
+} from '@placewright/ir';
+import { copyOf, sizeOf } from './data.js';
+import { roundHalf } from './rounding.js';
+
+/**
+ * What outlives a run. Values are immutable: an update puts a new value in the place of the old one, so a read is a
+ * snapshot that costs nothing.
+ */
+export interface State {
+  /** Initialised variables. */
+  readonly variables: Map<ResourceId, TensorValue>;
+  /** Tuples in staging areas, oldest first. */
+  readonly areas: Map<ResourceId, (readonly TensorValue[])[]>;
+}
+
+export function emptyState(): State {
+  return { variables: new Map(), areas: new Map() };
+}
+
+export function resourceOf(module: Module, id: ResourceId): Resource {
+  const resource = module.resources.get(id);
+  if (resource === undefined) throw new PlacewrightError('PW_RESOURCE_UNKNOWN', `there is no resource ${id}`);
+  return resource;
+}
+
+export function variableOf(module: Module, id: ResourceId | undefined): VariableResource {
+  const resource = id === undefined ? undefined : resourceOf(module, id);
+  if (resource?.kind === 'variable') return resource;
+  throw new PlacewrightError('PW_RESOURCE_KIND', `${describe(resource)} is used as a variable`);
+}
+
+export function areaOf(module: Module, id: ResourceId | undefined): StagingAreaResource {
+  const resource = id === undefined ? undefined : resourceOf(module, id);
+  if (resource?.kind === 'stagingArea') return resource;
+  throw new PlacewrightError('PW_RESOURCE_KIND', `${describe(resource)} is used as a staging area`);
+}
+
+function describe(resource: Resource | undefined): string {
+  return resource === undefined
+    ? 'a missing resource'
+    : `${resource.kind} ${JSON.stringify(resourceName(resource))}`;
+}
+
+/** Throws PW_VARIABLE_UNINITIALIZED. */
+export function readVariable(state: State, variable: VariableResource): TensorValue {
+  const value = state.variables.get(variable.id);
+  if (value !== undefined) return value;
+  throw new PlacewrightError(
+    'PW_VARIABLE_UNINITIALIZED',
+    `variable ${JSON.stringify(resourceName(variable))} is read before it has a value`,
+    { hint: 'run the entry init (and postInit, where there is one) first, or restore a checkpoint' },
+  );
+}
+
+/** Throws PW_VARIABLE_DTYPE, PW_VARIABLE_SHAPE. */
+export function writeVariable(state: State, variable: VariableResource, value: TensorValue): void {
+  const name = JSON.stringify(resourceName(variable));
+  if (value.dtype !== variable.dtype) {
+    throw new PlacewrightError(
+      'PW_VARIABLE_DTYPE',
+      `variable ${name} is ${variable.dtype}, not ${value.dtype}`,
+    );
+  }
+  if (!compatible(value.shape, variable.shape)) {
+    const shapes = `${formatShape(variable.shape)}, not ${formatShape(value.shape)}`;
+    throw new PlacewrightError('PW_VARIABLE_SHAPE', `variable ${name} has the shape ${shapes}`);
+  }
+  state.variables.set(variable.id, value);
+}
+
+export function variablesOf(module: Module): Map<string, VariableResource> {
+  const named = new Map<string, VariableResource>();
+  for (const resource of module.resources.values()) {
+    if (resource.kind === 'variable') named.set(resourceName(resource), resource);
+  }
+  return named;
+}
+
+/** Copies of the initialised variables by shown name. */
+export function snapshotVariables(module: Module, state: State): Map<string, TensorValue> {
+  const out = new Map<string, TensorValue>();
+  for (const [name, { id }] of variablesOf(module)) {
+    const value = state.variables.get(id);
+    if (value !== undefined) out.set(name, copyOf(value));
+  }
+  return out;
+}
+
+/** Sets variables by shown name, all or none. Throws PW_VARIABLE_UNKNOWN, PW_VARIABLE_DTYPE, PW_VARIABLE_SHAPE. */
+export function restoreVariables(
+  module: Module,
+  state: State,
+  values: ReadonlyMap<string, TensorValue>,
+): void {
+  const named = variablesOf(module);
+  const next: State = { variables: new Map(state.variables), areas: state.areas };
+  for (const [name, value] of values) {
+    const variable = named.get(name) ?? unknownVariable(name, [...named.keys()]);
+    checkData(name, value);
+    writeVariable(next, variable, roundHalf(copyOf(value)));
+  }
+  for (const [id, value] of next.variables) state.variables.set(id, value);
+}
+
+function unknownVariable(name: string, names: readonly string[]): never {
+  const near = nearest(name, names);
+  throw new PlacewrightError('PW_VARIABLE_UNKNOWN', `there is no variable ${JSON.stringify(name)}`, {
+    hint: near === undefined ? 'see readVariables() for the names' : `did you mean ${JSON.stringify(near)}?`,
+  });
+}
+
+function checkData(name: string, value: TensorValue): void {
+  const fault = dataFault(value);
+  if (fault === undefined) return;
+  throw new PlacewrightError('PW_VARIABLE_DATA', `the value for variable ${JSON.stringify(name)} ${fault}`);
+}
+
+/** What is wrong with the elements of a value from outside, as the end of a sentence; undefined when they are right. */
+export function dataFault(value: TensorValue): string | undefined {
+  const want = allocate(value.dtype, 0).constructor;
+  if (value.data.constructor !== want) {
+    return `holds its ${value.dtype} elements in a ${value.data.constructor.name}, not a ${want.name}`;
+  }
+  const count = sizeOf(value.shape);
+  return value.data.length === count
+    ? undefined
+    : `has ${value.data.length} elements and not ${count}, as ${formatType(value)}`;
+}
