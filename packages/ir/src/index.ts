@@ -1,4 +1,7 @@
 export * from './attr.js';
+export * from './builder/builder.js';
+export * from './builder/initializer.js';
+export * from './builder/model.js';
 export * from './cluster.js';
 export * from './device.js';
 export * from './dtype.js';
@@ -8,6 +11,8 @@ export * from './graph.js';
 export * from './infer.js';
 export * from './op.js';
 export * from './ops/window.js';
+export * from './random/philox.js';
+export * from './random/values.js';
 export * from './registry.js';
 export * from './shape.js';
 export * from './tensor.js';

@@ -1,0 +1,170 @@
+import type { DType } from '../dtype.js';
+import { edit, type GraphEditor } from '../editor.js';
+import { PlacewrightError } from '../errors.js';
+import { type Entry, emptyModule, type Module, type NodeId } from '../graph.js';
+import type { OpRegistry } from '../op.js';
+import { builtinRegistry } from '../registry.js';
+import type { Shape } from '../shape.js';
+import { scalar } from '../tensor.js';
+import { DEFAULT_TRAINING, type TrainingSpec } from '../training.js';
+import { type BuildState, ModelBuilder, type Tensor } from './builder.js';
+
+export interface InputSpec<D extends DType = DType> {
+  readonly dtype: D;
+  /** Without the batch, which is the unknown first dimension. */
+  readonly shape: Shape;
+}
+export type InputSpecs = Readonly<Record<string, InputSpec>>;
+export type InputTensors<I extends InputSpecs> = { readonly [K in keyof I]: Tensor<I[K]['dtype']> };
+
+/** What a model's graph gives. */
+export interface ModelOutputs {
+  /** Scalar that training makes small: the mean over the batch. Weight decay is added by the compiler. */
+  readonly loss: Tensor<'float32'>;
+  /** More tensors to fetch by name from `step` and `eval`. A name ending in `Count` is summed over towers, others are averaged. */
+  readonly metrics?: Readonly<Record<string, Tensor>>;
+}
+
+/** A model: its inputs and the function that builds its graph, called once for training and once for inference. */
+export interface ModelDef<I extends InputSpecs = InputSpecs> {
+  readonly name: string;
+  readonly inputs: I;
+  readonly build: (b: ModelBuilder, inputs: InputTensors<I>) => ModelOutputs;
+}
+
+/** Names a model definition; its inputs' types are known in `build`. */
+export function defineModel<const I extends InputSpecs>(def: ModelDef<I>): ModelDef<I> {
+  return def;
+}
+
+export interface BuildOptions {
+  readonly training?: TrainingSpec;
+  /** Seed of the initial values. */
+  readonly seed?: number;
+  readonly registry?: OpRegistry;
+}
+
+/**
+ * The module of a model before any pass: entries `init`, `step` (forward pass and loss) and `eval`, nothing placed.
+ * Throws PW_MODEL_* and what the builder throws.
+ */
+export function buildModel<I extends InputSpecs>(def: ModelDef<I>, options: BuildOptions = {}): Module {
+  const { training = DEFAULT_TRAINING, seed = 0, registry = builtinRegistry } = options;
+  if (Object.keys(def.inputs).length === 0) {
+    throw new PlacewrightError('PW_MODEL_INPUTS', `model ${JSON.stringify(def.name)} has no inputs`, {
+      hint: 'name at least one input',
+    });
+  }
+  return edit(emptyModule(def.name), registry, 'build', (editor) => {
+    const state: BuildState = { seed, variables: new Map(), initializers: [] };
+    editor.setFrame({ training });
+    const globalStep = addGlobalStep(editor, state);
+    editor.setEntry(buildEntry(editor, def, state, 'step', [globalStep]));
+    editor.setEntry(buildEntry(editor, def, state, 'eval'));
+    editor.setEntry({ name: 'init', feeds: [], fetches: [], rounds: [state.initializers] });
+  }).module;
+}
+
+function buildEntry<I extends InputSpecs>(
+  editor: GraphEditor,
+  def: ModelDef<I>,
+  state: BuildState,
+  name: 'step' | 'eval',
+  targets: readonly NodeId[] = [],
+): Entry {
+  const training = name === 'step';
+  const feeds: { name: string; node: NodeId }[] = [];
+  const inputs: Record<string, Tensor> = Object.create(null);
+  for (const [input, { dtype, shape }] of Object.entries(def.inputs)) {
+    const full = [null, ...shape];
+    const node = editor.addNode(
+      {
+        op: 'Placeholder',
+        name: training ? input : `eval/${input}`,
+        attrs: { dtype, shape: full },
+        phase: training ? 'input' : 'eval',
+      },
+      { reason: `input ${input} of the model definition` },
+    );
+    feeds.push({ name: input, node });
+    inputs[input] = { node, port: 0, dtype, shape: full };
+  }
+  const builder = new ModelBuilder(editor, state, { training });
+  const { loss, metrics = {} } = def.build(builder, inputs as InputTensors<I>);
+  if (loss.shape.length !== 0) {
+    throw new PlacewrightError(
+      'PW_MODEL_LOSS',
+      `the loss of model ${JSON.stringify(def.name)} is not a scalar`,
+      {
+        hint: 'take its mean over the batch',
+      },
+    );
+  }
+  if (training) editor.addRole({ kind: 'loss', replica: null, tensor: { node: loss.node, port: loss.port } });
+  const fetches = [['loss', loss] as const, ...Object.entries(metrics)].map(([key, { node, port }]) => ({
+    name: key,
+    tensor: { node, port },
+  }));
+  return { name, feeds, fetches, rounds: [training ? [...builder.updates, ...targets] : []] };
+}
+
+/** The count of steps: a variable past every scope and balancer, and its increment. Gives the increment's node. */
+function addGlobalStep(editor: GraphEditor, state: BuildState): NodeId {
+  const name = 'global_step';
+  const why = { reason: 'counts the steps' };
+  const variable = {
+    kind: 'variable',
+    container: '',
+    device: '',
+    replica: null,
+    name,
+    scope: '',
+    dtype: 'int64',
+    shape: [],
+    trainable: false,
+    collection: 'global',
+    slotOf: null,
+    savedAs: name,
+  } as const;
+  const id = editor.addResource(variable, why);
+  state.variables.set(name, id);
+  const constant = (op: 'Fill' | 'Const', node: string, value: number, phase: 'init' | 'update'): NodeId =>
+    editor.addNode(
+      {
+        op,
+        name: node,
+        attrs: op === 'Fill' ? { shape: [], value, dtype: 'int64' } : { value: scalar('int64', value) },
+        phase,
+        variable: name,
+      },
+      why,
+    );
+  const zero = constant('Fill', `${name}/Initializer/zeros`, 0, 'init');
+  const assign = editor.addNode(
+    {
+      op: 'AssignVariableOp',
+      name: `${name}/Assign`,
+      inputs: [{ node: zero, port: 0 }],
+      resources: [id],
+      phase: 'init',
+      variable: name,
+    },
+    why,
+  );
+  editor.addRole({ kind: 'initializer', replica: null, variable: name, node: assign });
+  state.initializers.push(assign);
+  const one = constant('Const', `${name}/one`, 1, 'update');
+  const increment = editor.addNode(
+    {
+      op: 'AssignAddVariableOp',
+      name: `${name}/AssignAdd`,
+      inputs: [{ node: one, port: 0 }],
+      resources: [id],
+      phase: 'update',
+      variable: name,
+    },
+    why,
+  );
+  editor.addRole({ kind: 'globalStep', node: increment });
+  return increment;
+}

@@ -1,0 +1,414 @@
+import { createDraft, type Draft, enablePatches, finishDraft, type Patch, setAutoFreeze } from 'immer';
+import type { Attrs } from './attr.js';
+import { NO_ATTRS } from './attr.js';
+import { canonicalDevice, type DeviceName } from './device.js';
+import { PlacewrightError } from './errors.js';
+import {
+  type Decision,
+  type Entry,
+  type EntryName,
+  type Module,
+  type Node,
+  type NodeId,
+  nodeName,
+  type Origin,
+  type Phase,
+  type Resource,
+  type ResourceId,
+  type Role,
+  type TensorRef,
+  tensorKey,
+} from './graph.js';
+import { completeAttrs, inferOutputs, lookupOp, tensorTypeOf } from './infer.js';
+import type { AttrInput, OpRegistry } from './op.js';
+import type { TensorType } from './shape.js';
+
+// A frozen graph of 50,000 nodes costs more to freeze than to edit; immutability is kept by the types.
+setAutoFreeze(false);
+enablePatches();
+
+/** One change to a node or resource, with its reason. What a pass's diff is made of. */
+export interface Change {
+  readonly kind: 'add' | 'update' | 'remove';
+  readonly subject: NodeId | ResourceId;
+  /** Rendered name after the change (before it, for a removal). */
+  readonly name: string;
+  readonly reason: string;
+  /** Fields that an update changed. */
+  readonly fields: readonly string[];
+}
+
+/** What an edit gives: the new module, immer's patches there and back, and the changes with their reasons. */
+export interface EditResult {
+  readonly module: Module;
+  readonly patches: readonly Patch[];
+  readonly inversePatches: readonly Patch[];
+  readonly changes: readonly Change[];
+}
+
+/** A node to add. What is left out is empty; `attrs` are completed and checked by the op's declaration. */
+export interface NewNode {
+  readonly op: string;
+  /** Wished name within its replica; made unique by `_1`, `_2`, … */
+  readonly name: string;
+  readonly inputs?: readonly TensorRef[];
+  readonly controls?: readonly NodeId[];
+  readonly attrs?: AttrInput;
+  /** Ready attributes, instead of `attrs`: copied nodes and opaque ones. */
+  readonly rawAttrs?: Attrs;
+  /** Given for ops that the registry does not know; inferred otherwise. */
+  readonly outputs?: readonly TensorType[];
+  readonly resources?: readonly ResourceId[];
+  readonly device?: DeviceName;
+  readonly replica?: number | null;
+  readonly variable?: string | null;
+  readonly phase?: Phase;
+  readonly group?: string;
+  readonly colocation?: string | null;
+}
+
+/** Why a change is made and what from. */
+export interface Why {
+  readonly reason: string;
+  readonly from?: readonly NodeId[];
+}
+
+type ResourceBody<R> = R extends Resource ? Omit<R, 'id' | 'origin'> : never;
+/** A resource to add. */
+export type NewResource = ResourceBody<Resource>;
+/** Fields of a node that may be changed. */
+export type NodeUpdate = Partial<Omit<Node, 'id' | 'origin'>>;
+type Frame = Omit<Module, 'graph' | 'resources' | 'nextId'>;
+
+/**
+ * The one way to change a module. Used once per pass; asks for a reason with every change.
+ * Nodes and resources are patched by hand (immer's drafts of them were measured too slow), the rest by immer.
+ */
+export class GraphEditor {
+  readonly #before: Module;
+  readonly #registry: OpRegistry;
+  readonly #pass: string;
+  readonly #nodes: Map<NodeId, Node>;
+  readonly #resources: Map<ResourceId, Resource>;
+  readonly #names = new Map<string, NodeId>();
+  /** Next suffix to try for a taken name, so that many nodes of one name stay linear. */
+  readonly #suffixes = new Map<string, number>();
+  readonly #frame: Draft<Frame>;
+  readonly #changes: Change[] = [];
+  readonly #touchedNodes = new Set<NodeId>();
+  readonly #touchedResources = new Set<ResourceId>();
+  #nextId: number;
+  #device: DeviceName = '';
+
+  constructor(module: Module, registry: OpRegistry, pass: string) {
+    this.#before = module;
+    this.#registry = registry;
+    this.#pass = pass;
+    this.#nodes = new Map(module.graph.nodes);
+    this.#resources = new Map(module.resources);
+    for (const node of this.#nodes.values()) this.#names.set(nodeName(node), node.id);
+    const { graph: _g, resources: _r, nextId, ...frame } = module;
+    this.#frame = createDraft<Frame>(frame);
+    this.#nextId = nextId;
+  }
+
+  /** The graph as edited so far. */
+  get graph(): { readonly nodes: ReadonlyMap<NodeId, Node> } {
+    return { nodes: this.#nodes };
+  }
+
+  get resources(): ReadonlyMap<ResourceId, Resource> {
+    return this.#resources;
+  }
+
+  get entries(): Readonly<Partial<Record<EntryName, Entry>>> {
+    return this.#frame.entries as Module['entries'];
+  }
+
+  get roles(): readonly Role[] {
+    return this.#frame.roles as readonly Role[];
+  }
+
+  /** The node as edited so far. Throws PW_DANGLING_EDGE. */
+  node(id: NodeId): Node {
+    const node = this.#nodes.get(id);
+    if (node === undefined) throw new PlacewrightError('PW_DANGLING_EDGE', `there is no node ${id}`);
+    return node;
+  }
+
+  resource(id: ResourceId): Resource {
+    const resource = this.#resources.get(id);
+    if (resource === undefined)
+      throw new PlacewrightError('PW_RESOURCE_UNKNOWN', `there is no resource ${id}`);
+    return resource;
+  }
+
+  type(tensor: TensorRef): TensorType {
+    return tensorTypeOf(this.graph, tensor);
+  }
+
+  /** Runs `body` with `device` as the default of nodes added in it; an inner name is merged over the outer one. */
+  withDevice<T>(device: DeviceName, body: () => T): T {
+    const outer = this.#device;
+    this.#device = device;
+    try {
+      return body();
+    } finally {
+      this.#device = outer;
+    }
+  }
+
+  /** Adds a node; its output types are inferred. Gives its id. Throws PW_OP_*, PW_ATTR_*, PW_SHAPE_*. */
+  addNode(spec: NewNode, why: Why): NodeId {
+    const id: NodeId = `n${this.#nextId}`;
+    const replica = spec.replica ?? null;
+    const name = this.#uniqueName(spec.name, replica);
+    const inputs = spec.inputs ?? [];
+    const resources = spec.resources ?? [];
+    const decl = this.#registry.ops.get(spec.op);
+    try {
+      const attrs =
+        spec.rawAttrs ??
+        (decl === undefined && spec.outputs !== undefined
+          ? NO_ATTRS
+          : completeAttrs(lookupOp(this.#registry, spec.op), spec.attrs ?? {}));
+      const outputs =
+        decl === undefined && spec.outputs !== undefined
+          ? spec.outputs
+          : inferOutputs(
+              lookupOp(this.#registry, spec.op),
+              { inputs, attrs, resources: resources.map((resource) => this.resource(resource)) },
+              this.graph,
+            );
+      const node: Node = {
+        id,
+        name,
+        op: spec.op,
+        inputs,
+        controls: spec.controls ?? [],
+        attrs,
+        outputs,
+        resources,
+        device: canonicalDevice(spec.device ?? this.#device),
+        replica,
+        variable: spec.variable ?? null,
+        phase: spec.phase ?? 'forward',
+        group: spec.group ?? '',
+        colocation: spec.colocation ?? null,
+        origin: this.#origin(why),
+      };
+      this.#nextId += 1;
+      this.#nodes.set(id, node);
+      this.#names.set(nodeName(node), id);
+      this.#changed('add', node, why, []);
+      return id;
+    } catch (error) {
+      if (error instanceof PlacewrightError) throw error.at({ node: nodeName({ name: spec.name, replica }) });
+      throw error;
+    }
+  }
+
+  /** Changes fields of a node. Output types are inferred again when inputs, attributes or resources change. */
+  updateNode(id: NodeId, update: NodeUpdate, why: Why): void {
+    const before = this.node(id);
+    let after: Node = { ...before, ...update };
+    if (update.name !== undefined || update.replica !== undefined) {
+      this.#names.delete(nodeName(before));
+      after = { ...after, name: this.#uniqueName(after.name, after.replica) };
+      this.#names.set(nodeName(after), id);
+    }
+    if (update.device !== undefined) after = { ...after, device: canonicalDevice(update.device) };
+    const decl = this.#registry.ops.get(after.op);
+    if (
+      decl !== undefined &&
+      update.outputs === undefined &&
+      (update.inputs ?? update.attrs ?? update.resources ?? update.op) !== undefined
+    ) {
+      const resources = after.resources.map((resource) => this.resource(resource));
+      after = {
+        ...after,
+        outputs: inferOutputs(decl, { inputs: after.inputs, attrs: after.attrs, resources }, this.graph),
+      };
+    }
+    this.#nodes.set(id, after);
+    this.#changed('update', after, why, Object.keys(update));
+  }
+
+  /** Removes a node; edges to it are the caller's to mend (the verifier finds those left). */
+  removeNode(id: NodeId, why: Why): void {
+    const node = this.node(id);
+    this.#nodes.delete(id);
+    this.#names.delete(nodeName(node));
+    this.#changed('remove', node, why, []);
+  }
+
+  /**
+   * Makes every use of the tensors that `mapping` names (by `tensorKey`) a use of what it maps them to: data inputs of
+   * the nodes in `users` (of all, when left out, together with fetches and roles). One scan for any number of tensors.
+   */
+  replaceTensors(mapping: ReadonlyMap<string, TensorRef>, why: Why, users?: Iterable<NodeId>): void {
+    if (mapping.size === 0) return;
+    const to = (ref: TensorRef): TensorRef => mapping.get(tensorKey(ref)) ?? ref;
+    for (const id of [...(users ?? this.#nodes.keys())]) {
+      const { inputs } = this.node(id);
+      if (inputs.some((ref) => mapping.has(tensorKey(ref))))
+        this.updateNode(id, { inputs: inputs.map(to) }, why);
+    }
+    if (users !== undefined) return;
+    this.setRoles(
+      this.roles.map((role): Role => ('tensor' in role ? { ...role, tensor: to(role.tensor) } : role)),
+    );
+    for (const entry of Object.values(this.entries)) {
+      this.setEntry({
+        ...entry,
+        fetches: entry.fetches.map(({ name, tensor }) => ({ name, tensor: to(tensor) })),
+      });
+    }
+  }
+
+  addControl(node: NodeId, before: NodeId, why: Why): void {
+    const { controls } = this.node(node);
+    if (!controls.includes(before)) this.updateNode(node, { controls: [...controls, before] }, why);
+  }
+
+  addResource(spec: NewResource, why: Why): ResourceId {
+    const id: ResourceId = `r${this.#nextId}`;
+    this.#nextId += 1;
+    const resource: Resource = { ...spec, id, origin: this.#origin(why) };
+    this.#resources.set(id, resource);
+    this.#resourceChanged('add', resource, why, []);
+    return id;
+  }
+
+  updateResource<R extends Resource>(
+    id: ResourceId,
+    update: Partial<Omit<R, 'id' | 'kind' | 'origin'>>,
+    why: Why,
+  ): void {
+    const after = { ...this.resource(id), ...update } as Resource;
+    this.#resources.set(id, after);
+    this.#resourceChanged('update', after, why, Object.keys(update));
+  }
+
+  removeResource(id: ResourceId, why: Why): void {
+    const resource = this.resource(id);
+    this.#resources.delete(id);
+    this.#resourceChanged('remove', resource, why, []);
+  }
+
+  setEntry(entry: Entry): void {
+    this.#frame.entries[entry.name] = entry as Draft<Entry>;
+  }
+
+  setRoles(roles: readonly Role[]): void {
+    this.#frame.roles = [...roles] as Draft<Role[]>;
+  }
+
+  addRole(role: Role): void {
+    this.#frame.roles.push(role as Draft<Role>);
+  }
+
+  /** Records what was chosen, from what, and by which rule. */
+  decide(decision: Omit<Decision, 'pass'>): void {
+    this.#frame.decisions.push({ ...decision, pass: this.#pass } as Draft<Decision>);
+  }
+
+  /** Changes the module's other fields: `training`, `cluster`, `towers`, `established`, `name`. */
+  setFrame(update: Partial<Pick<Module, 'name' | 'training' | 'cluster' | 'towers' | 'established'>>): void {
+    Object.assign(this.#frame, update);
+  }
+
+  /** Ends the edit. The editor must not be used again. */
+  finish(): EditResult {
+    const patches: Patch[] = [];
+    const inversePatches: Patch[] = [];
+    const frame = finishDraft(this.#frame, (forth, back) => {
+      patches.push(...forth);
+      inversePatches.push(...back);
+    }) as Frame;
+    mapPatches(
+      this.#before.graph.nodes,
+      this.#nodes,
+      this.#touchedNodes,
+      ['graph', 'nodes'],
+      patches,
+      inversePatches,
+    );
+    mapPatches(
+      this.#before.resources,
+      this.#resources,
+      this.#touchedResources,
+      ['resources'],
+      patches,
+      inversePatches,
+    );
+    if (this.#nextId !== this.#before.nextId) {
+      patches.push({ op: 'replace', path: ['nextId'], value: this.#nextId });
+      inversePatches.push({ op: 'replace', path: ['nextId'], value: this.#before.nextId });
+    }
+    const module: Module = {
+      ...frame,
+      graph: this.#touchedNodes.size === 0 ? this.#before.graph : { nodes: this.#nodes },
+      resources: this.#touchedResources.size === 0 ? this.#before.resources : this.#resources,
+      nextId: this.#nextId,
+    };
+    return { module, patches, inversePatches, changes: this.#changes };
+  }
+
+  #origin(why: Why): Origin {
+    return { pass: this.#pass, from: why.from ?? [], reason: why.reason };
+  }
+
+  #uniqueName(name: string, replica: number | null): string {
+    if (!this.#names.has(nodeName({ name, replica }))) return name;
+    const taken = nodeName({ name, replica });
+    for (let i = this.#suffixes.get(taken) ?? 1; ; i++) {
+      const candidate = `${name}_${i}`;
+      if (this.#names.has(nodeName({ name: candidate, replica }))) continue;
+      this.#suffixes.set(taken, i + 1);
+      return candidate;
+    }
+  }
+
+  #changed(kind: Change['kind'], node: Node, why: Why, fields: readonly string[]): void {
+    this.#touchedNodes.add(node.id);
+    this.#changes.push({ kind, subject: node.id, name: nodeName(node), reason: why.reason, fields });
+  }
+
+  #resourceChanged(kind: Change['kind'], resource: Resource, why: Why, fields: readonly string[]): void {
+    this.#touchedResources.add(resource.id);
+    this.#changes.push({ kind, subject: resource.id, name: resource.name, reason: why.reason, fields });
+  }
+}
+
+function mapPatches<K extends string, V>(
+  before: ReadonlyMap<K, V>,
+  after: ReadonlyMap<K, V>,
+  touched: ReadonlySet<K>,
+  path: readonly string[],
+  patches: Patch[],
+  inverse: Patch[],
+): void {
+  for (const key of touched) {
+    const old = before.get(key);
+    const now = after.get(key);
+    if (old === now) continue;
+    const at = [...path, key];
+    if (now === undefined) patches.push({ op: 'remove', path: at });
+    else patches.push({ op: old === undefined ? 'add' : 'replace', path: at, value: now });
+    if (old === undefined) inverse.push({ op: 'remove', path: at });
+    else inverse.push({ op: now === undefined ? 'add' : 'replace', path: at, value: old });
+  }
+}
+
+/** Runs one edit. `pass` is recorded as the origin of what it adds. */
+export function edit(
+  module: Module,
+  registry: OpRegistry,
+  pass: string,
+  body: (editor: GraphEditor) => void,
+): EditResult {
+  const editor = new GraphEditor(module, registry, pass);
+  body(editor);
+  return editor.finish();
+}

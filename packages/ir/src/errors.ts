@@ -1,0 +1,105 @@
+/**
+ * Errors for people and machines: a stable code, what was wrong, where, and what to do.
+ *
+ * `user` errors are the input's fault (exit code 1), `usage` errors the command line's (2), `internal` ones are ours
+ * (70): a broken invariant after a pass, for one.
+ */
+export type ErrorKind = 'user' | 'usage' | 'internal';
+
+/** Where an error happened; every part is optional and printed when there. */
+export interface ErrorPlace {
+  /** Rendered name of the node. */
+  readonly node?: string;
+  /** Name of the pass that was running. */
+  readonly pass?: string;
+  /** File (and line) of the user's input. */
+  readonly file?: string;
+  readonly line?: number;
+  /** Neighbouring lines of the text form. */
+  readonly excerpt?: readonly string[];
+}
+
+export interface ErrorDetails {
+  readonly kind?: ErrorKind;
+  readonly where?: ErrorPlace;
+  /** What the reader can do about it. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** The one error class. `code` is stable (`PW_…`), in kebab-free upper case, and documented in `docs/errors.md`. */
+export class PlacewrightError extends Error {
+  readonly code: string;
+  readonly kind: ErrorKind;
+  readonly where: ErrorPlace;
+  readonly hint: string;
+
+  constructor(code: string, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'PlacewrightError';
+    this.code = code;
+    this.kind = details.kind ?? 'user';
+    this.where = details.where ?? {};
+    this.hint = details.hint ?? '';
+  }
+
+  /** The same error with more of its place known; what is already known stays. */
+  at(place: ErrorPlace): PlacewrightError {
+    return new PlacewrightError(this.code, this.message, {
+      kind: this.kind,
+      where: { ...place, ...this.where },
+      hint: this.hint,
+      cause: this.cause,
+    });
+  }
+}
+
+/** Says that a switch over a union has met a value outside of it; a compile error as long as the switch is exhaustive. */
+export function unreachable(value: never): never {
+  throw new PlacewrightError('PW_INTERNAL_UNREACHABLE', `unexpected value ${JSON.stringify(value)}`, {
+    kind: 'internal',
+  });
+}
+
+/** The error in a few lines, as a command prints it; never a stack trace. */
+export function formatError(error: PlacewrightError): string {
+  const { node, pass, file, line, excerpt } = error.where;
+  const places = [
+    file === undefined ? '' : line === undefined ? file : `${file}:${line}`,
+    node === undefined ? '' : `node ${node}`,
+    pass === undefined ? '' : `pass ${pass}`,
+  ].filter((text) => text !== '');
+  const lines = [`error[${error.code}]: ${error.message}`];
+  if (places.length > 0) lines.push(`  at: ${places.join(', ')}`);
+  if (excerpt !== undefined) lines.push(...excerpt.map((text) => `  | ${text}`));
+  if (error.hint !== '') lines.push(`  do: ${error.hint}`);
+  return lines.join('\n');
+}
+
+/** The word of `words` nearest to `word` by edit distance, for "did you mean"; undefined when none is near. */
+export function nearest(word: string, words: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(word.length / 2)) + 1;
+  for (const candidate of words) {
+    const distance = editDistance(word.toLowerCase().slice(0, 64), candidate.toLowerCase().slice(0, 64));
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein distance with two rows (Wagner and Fischer 1974). */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min((previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, substitution));
+    }
+    previous = row;
+  }
+  return previous[b.length] ?? 0;
+}
