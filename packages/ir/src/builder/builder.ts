@@ -110,7 +110,7 @@ export class ModelBuilder {
     const node = this.#editor.addNode(
       {
         op: 'ReadVariableOp',
-        name: `${full}/read`,
+        name: this.training ? `${full}/read` : `eval/${full}/read`,
         resources: [id],
         variable: full,
         phase: this.#phase,
@@ -220,7 +220,7 @@ export class ModelBuilder {
     axes: readonly number[] = x.shape.map((_, i) => i),
     name = 'Mean',
   ): Tensor<D> {
-    return this.op('Mean', [x], { name, attrs: { axes }, dtype: x.dtype });
+    return this.op('Mean', [x], { name, attrs: { axis: axes }, dtype: x.dtype });
   }
 
   /** Sum over `axes`; over all when left out. */
@@ -229,7 +229,7 @@ export class ModelBuilder {
     axes: readonly number[] = x.shape.map((_, i) => i),
     name = 'Sum',
   ): Tensor<D> {
-    return this.op('Sum', [x], { name, attrs: { axes }, dtype: x.dtype });
+    return this.op('Sum', [x], { name, attrs: { axis: axes }, dtype: x.dtype });
   }
 
   /** `[m, k] × [k, n] → [m, n]`. */
