@@ -1,1 +1,14 @@
-export {};
+export * from './data/batches.js';
+export * from './data/dataset.js';
+export * from './data/idx.js';
+export * from './data/mnist.js';
+export * from './data/synthetic.js';
+export * from './data/tensors.js';
+export * from './layers.js';
+export * from './registry.js';
+export * from './zoo/classifier.js';
+export * from './zoo/lenet.js';
+export * from './zoo/mlp.js';
+export * from './zoo/tiny.js';
+export * from './zoo/tinybn.js';
+export * from './zoo/trivial.js';

@@ -1,0 +1,159 @@
+import { buildModel, elementCount, getAttr, type Module, type Node, nodeName } from '@placewright/ir';
+import { describe, expect, test } from 'vitest';
+import { lenet, lookupModel, MODELS, type ModelOptions, mlp, tiny, tinybn } from '../src/index.js';
+import { codeOf, thrown } from './errors.js';
+import { RECORDED, type Recorded } from './recorded.js';
+
+/** The model's own variables, without `global_step`, which every module has. */
+const variablesOf = (module: Module): Recorded[] =>
+  [...module.resources.values()].flatMap((resource) =>
+    resource.kind === 'variable' && resource.name !== 'global_step'
+      ? [[resource.name, resource.shape as number[], resource.trainable]]
+      : [],
+  );
+
+const parameters = (module: Module): number =>
+  variablesOf(module).reduce((sum, [, shape]) => sum + (elementCount(shape) ?? 0), 0);
+
+const nodesOf = (module: Module, op: string): Node[] =>
+  [...module.graph.nodes.values()].filter((node) => node.op === op);
+
+describe.each([...RECORDED])('%s', (name, recorded) => {
+  const { factory } = lookupModel(name);
+
+  test.each(['NHWC', 'NCHW'] as const)('has the recorded variables in %s', (dataFormat) => {
+    expect(variablesOf(buildModel(factory({ dataFormat })))).toEqual(recorded);
+  });
+});
+
+describe.each(MODELS)('$name', ({ factory, input, name }) => {
+  test.each(['NHWC', 'NCHW'] as const)('builds in %s with what it promises', (dataFormat) => {
+    const module = buildModel(factory({ dataFormat }));
+    const { init, step, eval: evaluate } = module.entries;
+    expect(module.name).toBe(name);
+    expect(step?.feeds.map((feed) => feed.name)).toEqual(['images', 'labels']);
+    expect(step?.fetches.map((fetch) => fetch.name)).toEqual(['loss', 'correctCount']);
+    expect(evaluate?.fetches.map((fetch) => fetch.name)).toEqual(['loss', 'correctCount', 'logits']);
+    expect(init?.rounds.flat()).toHaveLength(variablesOf(module).length + 1);
+    const logits = evaluate?.fetches[2]?.tensor;
+    expect(module.graph.nodes.get(logits?.node ?? 'n0')?.outputs[logits?.port ?? 0]).toEqual({
+      dtype: 'float32',
+      shape: [null, input.classes],
+    });
+  });
+
+  test('takes other images', () => {
+    const options: ModelOptions = { imageSize: 16, channels: 1, classes: 5 };
+    const [images] = nodesOf(buildModel(factory(options)), 'Placeholder');
+    expect(images?.outputs[0]?.shape).toEqual([null, 16, 16, 1]);
+    expect(variablesOf(buildModel(factory(options))).at(-1)?.[1]).toEqual([5]);
+  });
+});
+
+test.each([
+  ['lenet', 2_173_353],
+  ['mlp', 101_770],
+  ['tiny', 6_395],
+  ['tinybn', 6_467],
+  ['trivial', 4_263_877],
+])('%s has %i parameters', (name, count) => {
+  expect(parameters(buildModel(lookupModel(name).factory()))).toBe(count);
+});
+
+test('data formats differ by one transposition of the images in each graph and by the layout of the layers', () => {
+  const nhwc = buildModel(tiny());
+  const nchw = buildModel(tiny({ dataFormat: 'NCHW' }));
+  expect(nodesOf(nhwc, 'Transpose')).toHaveLength(0);
+  expect(nodesOf(nchw, 'Transpose').map((node) => node.outputs[0]?.shape)).toEqual([
+    [null, 3, 12, 12],
+    [null, 3, 12, 12],
+  ]);
+  expect(nodesOf(nchw, 'Conv2D').map((node) => node.attrs.get('data_format')?.value)).toEqual(
+    Array(4).fill('NCHW'),
+  );
+  expect(nodesOf(nchw, 'MaxPool').map((node) => node.outputs[0]?.shape)).toEqual(
+    [
+      [8, 6, 6],
+      [16, 3, 3],
+      [8, 6, 6],
+      [16, 3, 3],
+    ].map((dims) => [null, ...dims]),
+  );
+});
+
+describe('batch normalisation', () => {
+  const module = buildModel(tinybn());
+  const norms = nodesOf(module, 'FusedBatchNormV3');
+  const name = (node: Node): string => nodeName(node);
+
+  test('normalises by the batch in training and by the moving averages elsewhere', () => {
+    expect(norms.map((node) => [name(node), node.attrs.get('is_training')?.value])).toEqual([
+      ['conv0/batchnorm0/FusedBatchNormV3', true],
+      ['conv1/batchnorm1/FusedBatchNormV3', true],
+      ['eval/conv0/batchnorm0/FusedBatchNormV3', false],
+      ['eval/conv1/batchnorm1/FusedBatchNormV3', false],
+    ]);
+    const given = norms[2]?.inputs.slice(3).map((ref) => module.graph.nodes.get(ref.node)?.variable);
+    expect(given).toEqual(['conv0/batchnorm0/moving_mean', 'conv0/batchnorm0/moving_variance']);
+  });
+
+  test('moves its averages by the batch, the variance by the unbiased one, in every step', () => {
+    const updates = nodesOf(module, 'AssignSubVariableOp');
+    expect(updates.map((node) => node.variable)).toEqual(
+      ['0', '1'].flatMap((i) => ['mean', 'variance'].map((what) => `conv${i}/batchnorm${i}/moving_${what}`)),
+    );
+    expect(module.entries.step?.rounds.flat()).toEqual(
+      expect.arrayContaining(updates.map((node) => node.id)),
+    );
+    const sources = updates.map((update) => {
+      const product = module.graph.nodes.get(update.inputs[0]?.node ?? 'n0');
+      return module.graph.nodes.get(product?.inputs[0]?.node ?? 'n0')?.inputs[1];
+    });
+    expect(sources).toEqual([1, 2, 1, 2].map((port, i) => ({ node: norms[i >> 1]?.id, port })));
+    const shares = nodesOf(module, 'Const').filter((node) => name(node).includes('/decay'));
+    expect(shares.map((node) => getAttr(node, 'value', 'tensor').data[0])).toEqual(
+      Array(4).fill(Math.fround(1 - 0.9)),
+    );
+  });
+});
+
+test('weights start as in tf_cnn_benchmarks', () => {
+  const module = buildModel(tinybn());
+  const starts = nodesOf(module, 'AssignVariableOp').map((node) => {
+    const value = module.graph.nodes.get(node.inputs[0]?.node ?? 'n0');
+    return [node.variable, value?.op, value?.attrs.get('value')?.value ?? value?.attrs.get('stddev')?.value];
+  });
+  expect(starts.filter(([name]) => name !== 'global_step' && !String(name).startsWith('conv1'))).toEqual([
+    ['conv0/conv2d/kernel', 'StatelessRandomUniform', undefined],
+    ['conv0/batchnorm0/beta', 'Fill', 0],
+    ['conv0/batchnorm0/gamma', 'Fill', 1],
+    ['conv0/batchnorm0/moving_mean', 'Fill', 0],
+    ['conv0/batchnorm0/moving_variance', 'Fill', 1],
+    ['affine0/weights', 'StatelessTruncatedNormal', Math.sqrt(2 / 144)],
+    ['affine0/biases', 'Fill', 0],
+    ['affine1/weights', 'StatelessTruncatedNormal', Math.sqrt(1 / 32)],
+    ['affine1/biases', 'Fill', 0],
+  ]);
+});
+
+test('mlp takes any hidden layers', () => {
+  const shapes = variablesOf(buildModel(mlp({ hidden: [7, 5], imageSize: 2 }))).map(([, shape]) => shape);
+  expect(shapes).toEqual([[4, 7], [7], [7, 5], [5], [5, 10], [10]]);
+  expect(variablesOf(buildModel(mlp({ hidden: [] })))).toHaveLength(2);
+  expect(codeOf(() => mlp({ hidden: [3, 0] }))).toBe('PW_MODEL_OPTION');
+});
+
+test.each([
+  [{ imageSize: 0 }],
+  [{ classes: 1.5 }],
+  [{ channels: Number.NaN }],
+  [{ classes: 2 ** 40 }],
+  [{ dataFormat: 'NHCW' as 'NHWC' }],
+])('options %j are refused', (options) => {
+  expect(codeOf(() => lenet(options))).toBe('PW_MODEL_OPTION');
+});
+
+test('an unknown model is refused with the nearest name, and a hostile one like any other', () => {
+  expect(thrown(() => lookupModel('lenett')).hint).toBe('did you mean lenet?');
+  expect(codeOf(() => lookupModel('__proto__'))).toBe('PW_MODEL_UNKNOWN');
+});
