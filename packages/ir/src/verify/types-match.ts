@@ -25,9 +25,10 @@ export const typesMatch: Invariant = {
 };
 
 function nodeFault(context: VerifyContext, node: Node, decl: OpDecl): Violation | null {
+  const see = `see the declaration of ${decl.op}`;
   const attr = attrFault(node, decl);
   if (attr !== null) {
-    return nodeViolation(NAME, node, `${shownNode(node)}: ${attr}`, `see the declaration of ${decl.op}`);
+    return nodeViolation(NAME, node, `${shownNode(node)}: ${attr}`, see);
   }
   const { module } = context;
   const resources = node.resources.flatMap((id): readonly Resource[] => {
@@ -45,7 +46,7 @@ function nodeFault(context: VerifyContext, node: Node, decl: OpDecl): Violation 
     );
   } catch (error) {
     if (!(error instanceof PlacewrightError)) throw error;
-    return nodeViolation(NAME, node, `${shownNode(node)}: ${error.message}`, error.hint);
+    return nodeViolation(NAME, node, `${shownNode(node)}: ${error.message}`, error.hint || see);
   }
 }
 
