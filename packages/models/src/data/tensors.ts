@@ -16,11 +16,11 @@ export interface TensorsFile {
   readonly batch: Batch;
 }
 
-/** Images float32 `[n, height, width, channels]` of 0 to 255 and labels int32 `[n]` from 0. */
-export interface Batch {
-  readonly images: TensorValue;
-  readonly labels: TensorValue;
-}
+/**
+ * Images float32 `[n, height, width, channels]` of 0 to 255 and labels int32 `[n]` from 0. An alias and no interface, so
+ * that it can be fed where any record of tensors can.
+ */
+export type Batch = { readonly images: TensorValue; readonly labels: TensorValue };
 
 export interface TensorsOptions {
   /** Labels from here on are refused. */
