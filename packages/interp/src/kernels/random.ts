@@ -1,4 +1,5 @@
+import { randomValues } from '@placewright/ir';
 import type { Kernel } from '../kernel.js';
 
-/** Waits for the shared generator. */
-export const statelessRandom: Kernel = (context) => context.fail('random numbers are not drawn yet');
+/** The numbers that every engine draws, from the one generator in ir. */
+export const statelessRandom: Kernel = (context) => [randomValues(context)];
