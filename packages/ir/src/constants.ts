@@ -121,7 +121,7 @@ function readRow(file: Uint8Array, start: number, row: IndexRow, name: string): 
   const from = start + offset;
   const bytes = count * elementBytes(dtype);
   if (from + bytes > file.length) throw badFile(name, `ends within ${row.hash}`);
-  return fromBytes(dtype, shape, file.subarray(from, from + bytes));
+  return tensorFromBytes(dtype, shape, file.subarray(from, from + bytes));
 }
 
 /** Bytes an element takes in memory: half precision is held as float32. */
@@ -130,7 +130,7 @@ function elementBytes(dtype: DType): number {
 }
 
 /** A value of the given raw bytes, copied. Throws PW_TENSOR_SIZE when they do not fill the shape, PW_DTYPE_UNSUPPORTED. */
-export function fromBytes(dtype: DType, shape: readonly number[], bytes: Uint8Array): TensorValue {
+export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: Uint8Array): TensorValue {
   const size = elementBytes(dtype);
   const count = elementCount(shape) ?? 0;
   if (bytes.length !== count * size) {

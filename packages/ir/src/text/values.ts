@@ -8,7 +8,7 @@ import { allocate, type TensorData, type TensorValue, tensorValue } from '../ten
 import type { Cursor } from './cursor.js';
 
 /** As TensorFlow's. */
-const MAX_RANK = 254;
+export const MAX_RANK = 254;
 const SAFE = Number.MAX_SAFE_INTEGER;
 
 /** Items between brackets, comma between them; the opening bracket has been read. */
