@@ -1,1 +1,34 @@
-export {};
+export * from './analyses/placement.js';
+export * from './compile.js';
+export * from './devices.js';
+export * from './manager.js';
+export * from './pass.js';
+export {
+  AGGREGATIONS,
+  type Aggregation,
+  aggregateGradients,
+  type Reduction,
+} from './passes/aggregate-gradients.js';
+export { applyGradients } from './passes/apply-gradients.js';
+export { autodiff } from './passes/autodiff.js';
+export { clipGradients } from './passes/clip-gradients.js';
+export { insertTransfers } from './passes/insert-transfers.js';
+export { legalise } from './passes/legalise.js';
+export { placeRest } from './passes/place-rest.js';
+export { placeVariables, type VariableHome } from './passes/place-variables.js';
+export { postInit } from './passes/post-init.js';
+export { replicateTowers } from './passes/replicate-towers.js';
+export { rewriteAllReduce } from './passes/rewrite-all-reduce.js';
+export { type SavedChoice, scopeVariables } from './passes/scope-variables.js';
+export { simplify } from './passes/simplify.js';
+export { stageGradients } from './passes/stage-gradients.js';
+export { stageVariables } from './passes/stage-variables.js';
+export { synchronise } from './passes/synchronise.js';
+export * from './registry.js';
+export * from './roles.js';
+export * from './strategies/choices.js';
+export * from './strategies/independent.js';
+export * from './strategies/parameter-server.js';
+export * from './strategies/pipeline.js';
+export * from './strategies/registry.js';
+export * from './strategies/replicated.js';

@@ -1,0 +1,77 @@
+import {
+  buildModel,
+  builtinRegistry,
+  type Cluster,
+  DEFAULT_TRAINING,
+  type InputSpecs,
+  localCluster,
+  type ModelDef,
+  type Module,
+  type OpRegistry,
+  type TrainingSpec,
+} from '@placewright/ir';
+import { hostDevice, towerDevices } from './devices.js';
+import { type ManagerOptions, type PassRecord, runPipeline } from './manager.js';
+import type { PassCall } from './pass.js';
+import { type Choices, type Contract, contractOf, type StrategyOptions } from './strategies/choices.js';
+import { pipelineFor, type Target } from './strategies/pipeline.js';
+import { completeOptions, findStrategy } from './strategies/registry.js';
+
+export interface CompileOptions extends StrategyOptions, ManagerOptions {
+  /** Name of the strategy. */
+  readonly strategy: string;
+  /** What to compile for; a local cluster of `numGpus` devices when left out. */
+  readonly cluster?: Cluster;
+  readonly numGpus?: number;
+  /** Optimizer, weight decay and clipping, where a model definition is given. */
+  readonly training?: TrainingSpec;
+  /** Seed of the initial values, where a model definition is given. */
+  readonly seed?: number;
+  readonly registry?: OpRegistry;
+  readonly target?: Target;
+  /** Changes the pipeline that the strategy asks for: the place for passes of one's own. */
+  readonly pipeline?: (calls: readonly PassCall[]) => readonly PassCall[];
+}
+
+/** A compiled model: the lowered module, and how it came about. */
+export interface Compilation {
+  readonly module: Module;
+  /** The module before the first pass. */
+  readonly source: Module;
+  readonly records: readonly PassRecord[];
+  readonly strategy: string;
+  readonly choices: Choices;
+  readonly contract: Contract;
+}
+
+/**
+ * Compiles a model for a cluster with a strategy: every node of the result has a device.
+ * Throws a PlacewrightError: PW_STRATEGY_*, PW_CLUSTER_*, PW_MODEL_*, PW_OP_*, PW_INVARIANT.
+ */
+export function compile<I extends InputSpecs>(
+  model: ModelDef<I> | Module,
+  options: CompileOptions,
+): Compilation {
+  const { registry = builtinRegistry, training, seed } = options;
+  const strategy = findStrategy(options.strategy);
+  const cluster = options.cluster ?? localCluster({ numGpus: options.numGpus ?? 1 });
+  const complete = completeOptions(strategy, options);
+  const source =
+    'graph' in model
+      ? model
+      : buildModel(model, {
+          registry,
+          ...(training === undefined ? {} : { training }),
+          ...(seed === undefined ? {} : { seed }),
+        });
+  const spec = source.training ?? DEFAULT_TRAINING;
+  const choices = strategy.choices(complete, { host: hostDevice(cluster), clipping: spec.clip });
+  const calls = pipelineFor(choices, spec, towerDevices(cluster), options.target ?? { collectives: 'nccl' });
+  const { module, records } = runPipeline(
+    source,
+    options.pipeline?.(calls) ?? calls,
+    { registry, cluster },
+    options,
+  );
+  return { module, source, records, strategy: strategy.name, choices, contract: contractOf(choices) };
+}

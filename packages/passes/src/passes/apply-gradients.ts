@@ -1,0 +1,183 @@
+import {
+  edit,
+  type GraphEditor,
+  type NodeId,
+  type OptimizerSpec,
+  type ResourceId,
+  scalar,
+  type TensorRef,
+  unreachable,
+  type VariableResource,
+} from '@placewright/ir';
+import { definePass } from '../pass.js';
+import { type RoleOf, rolesOf, variableFinder } from '../roles.js';
+import { addToStep } from './stage-variables.js';
+
+const PASS = 'apply-gradients';
+
+interface Options extends Record<string, string | number | boolean> {
+  optimizer: OptimizerSpec['kind'];
+  learningRate: number;
+  momentum: number;
+  nesterov: boolean;
+  decay: number;
+  epsilon: number;
+}
+
+/**
+ * Adds the optimizer's update of every variable, on the variable's device, with the slots it needs beside the variable,
+ * and lets `global_step` grow after all updates. Slots are named and started as TensorFlow's optimizers do.
+ */
+export const applyGradients = definePass<Options>({
+  name: PASS,
+  summary: "adds the optimizer's updates and their slots beside the variables",
+  options: {
+    optimizer: { summary: "TensorFlow's update rule", default: 'sgd', oneOf: ['sgd', 'momentum', 'rmsprop'] },
+    learningRate: { summary: 'η', default: 0.05 },
+    momentum: { summary: 'µ of momentum and rmsprop', default: 0.9 },
+    nesterov: { summary: "Nesterov's momentum", default: true },
+    decay: { summary: 'ρ of rmsprop', default: 0.9 },
+    epsilon: { summary: 'ε of rmsprop', default: 1 },
+  },
+  requires: ['resource-colocated'],
+  establishes: ['staging-balanced'],
+  preserves: 'all',
+  run: (module, options, { registry }) =>
+    edit(module, registry, PASS, (editor) => {
+      const constants = new Map<string, TensorRef>();
+      const find = variableFinder(module);
+      const applied = rolesOf(module, 'aggregated').map((role) => {
+        const variable = find(role);
+        const node = addUpdate(editor, role, variable, options, constants);
+        editor.addRole({ kind: 'apply', replica: role.replica, variable: role.variable, node });
+        return node;
+      });
+      addToStep(editor, applied);
+      for (const { node } of rolesOf(module, 'globalStep')) {
+        for (const before of applied)
+          editor.addControl(node, before, { reason: 'a step is counted when its updates are done' });
+      }
+    }),
+});
+
+function addUpdate(
+  editor: GraphEditor,
+  role: RoleOf<'aggregated'>,
+  variable: VariableResource,
+  options: Options,
+  constants: Map<string, TensorRef>,
+): NodeId {
+  const constant = (name: string, value: number): TensorRef => {
+    const key = `${variable.device} ${name}`;
+    const known = constants.get(key);
+    if (known !== undefined) return known;
+    const spec = {
+      op: 'Const',
+      name: `optimizer/${name}`,
+      attrs: { value: scalar('float32', value) },
+      device: variable.device,
+      phase: 'update' as const,
+    };
+    const ref = { node: editor.addNode(spec, { reason: `${name} of ${options.optimizer}` }), port: 0 };
+    constants.set(key, ref);
+    return ref;
+  };
+  const slot = (name: string, start: number): ResourceId => addSlot(editor, variable, name, start, options);
+  const apply = (
+    op: string,
+    inputs: readonly TensorRef[],
+    slots: readonly ResourceId[],
+    attrs = {},
+  ): NodeId =>
+    editor.addNode(
+      {
+        op,
+        name: `update/${variable.scope === '' ? '' : `${variable.scope}/`}${variable.name}/${op}`,
+        inputs,
+        attrs,
+        resources: [variable.id, ...slots],
+        device: variable.device,
+        variable: variable.name,
+        phase: 'update',
+      },
+      { reason: `${options.optimizer} update of ${variable.name}`, from: [role.tensor.node] },
+    );
+  const rate = constant('learning_rate', options.learningRate);
+  const grad = role.tensor;
+  switch (options.optimizer) {
+    case 'sgd':
+      return apply('ResourceApplyGradientDescent', [rate, grad], []);
+    case 'momentum':
+      return apply(
+        'ResourceApplyMomentum',
+        [rate, grad, constant('momentum', options.momentum)],
+        [slot('Momentum', 0)],
+        {
+          use_nesterov: options.nesterov,
+        },
+      );
+    case 'rmsprop': {
+      const inputs = [
+        rate,
+        constant('decay', options.decay),
+        constant('momentum', options.momentum),
+        constant('epsilon', options.epsilon),
+        grad,
+      ];
+      return apply('ResourceApplyRMSProp', inputs, [slot('RMSProp', 1), slot('RMSProp_1', 0)]);
+    }
+    default:
+      return unreachable(options.optimizer);
+  }
+}
+
+function addSlot(
+  editor: GraphEditor,
+  variable: VariableResource,
+  slot: string,
+  start: number,
+  options: Options,
+): ResourceId {
+  const why = { reason: `slot of ${options.optimizer}, beside its variable` };
+  const name = `${variable.name}/${slot}`;
+  const savedAs = variable.savedAs === null ? null : `${variable.savedAs}/${slot}`;
+  const { id: _, origin: __, ...rest } = variable;
+  const id = editor.addResource({ ...rest, name, trainable: false, slotOf: variable.id, savedAs }, why);
+  editor.decide({
+    about: 'slot',
+    subject: id,
+    chosen: variable.device,
+    candidates: [],
+    rule: 'beside its variable, past every balancer',
+    option: `optimizer=${options.optimizer}`,
+  });
+  const common = {
+    device: variable.device,
+    replica: variable.replica,
+    variable: name,
+    phase: 'init' as const,
+  };
+  const value = editor.addNode(
+    {
+      op: 'Fill',
+      name: `${name}/Initializer/Fill`,
+      attrs: { shape: variable.shape, value: start, dtype: variable.dtype },
+      ...common,
+    },
+    why,
+  );
+  const node = editor.addNode(
+    {
+      op: 'AssignVariableOp',
+      name: `${name}/Assign`,
+      inputs: [{ node: value, port: 0 }],
+      resources: [id],
+      ...common,
+    },
+    why,
+  );
+  editor.addRole({ kind: 'initializer', replica: variable.replica, variable: name, node });
+  const init = editor.entries.init;
+  if (init !== undefined) editor.setEntry({ ...init, rounds: [[...(init.rounds[0] ?? []), node]] });
+  return id;
+}

@@ -1,0 +1,72 @@
+import { edit, type NodeId, type Role } from '@placewright/ir';
+import { towerDevices } from '../devices.js';
+import { definePass } from '../pass.js';
+import { rolesOf } from '../roles.js';
+import { stageTensor } from '../staging.js';
+import { addToStep, addWarmUp } from './stage-variables.js';
+
+const PASS = 'stage-gradients';
+
+/**
+ * Puts each tower's gradients, and the amounts by which moving averages change, through staging areas of its own: an
+ * update takes what was computed a step before. The original's driver does so whenever variables are staged.
+ */
+export const stageGradients = definePass<Record<never, never>>({
+  name: PASS,
+  summary: "puts each tower's gradients through a staging area, one step old",
+  options: {},
+  requires: ['resource-colocated'],
+  establishes: [],
+  preserves: 'all',
+  run: (module, _options, { registry, cluster }) =>
+    edit(module, registry, PASS, (editor) => {
+      const towers = towerDevices(cluster);
+      const stages: NodeId[] = [];
+      const roles = editor.roles.map((role): Role => {
+        if (role.kind !== 'gradient') return role;
+        const replica = role.replica ?? 0;
+        const staged = stageTensor(
+          editor,
+          role.tensor,
+          {
+            name: `${role.variable}/gradient`,
+            device: towers[replica] ?? '',
+            replica,
+            variable: role.variable,
+            phase: 'backward',
+          },
+          {
+            reason: `the update takes tower ${replica}'s gradient of the step before`,
+            from: [role.tensor.node],
+          },
+        );
+        stages.push(staged.stage);
+        return { ...role, tensor: staged.tensor };
+      });
+      editor.setRoles(roles);
+      const running = new Set(module.entries.step?.rounds.flat() ?? []);
+      for (const { node, replica, variable } of rolesOf(module, 'update')) {
+        if (!running.has(node)) continue;
+        const update = editor.node(node);
+        const [delta, ...rest] = update.inputs;
+        if (delta === undefined) continue;
+        const device = towers[replica ?? 0] ?? '';
+        const spec = {
+          name: `${variable}/delta`,
+          device,
+          replica: replica ?? 0,
+          variable,
+          phase: 'update' as const,
+        };
+        const why = {
+          reason: `the moving average ${variable} takes the change of the step before`,
+          from: [node],
+        };
+        const staged = stageTensor(editor, delta, spec, why);
+        stages.push(staged.stage);
+        editor.updateNode(node, { inputs: [staged.tensor, ...rest] }, why);
+      }
+      addToStep(editor, stages);
+      addWarmUp(editor, stages);
+    }),
+});

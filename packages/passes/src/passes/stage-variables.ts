@@ -1,0 +1,116 @@
+import {
+  ancestors,
+  type Entry,
+  edit,
+  entryNodes,
+  type GraphEditor,
+  type Module,
+  type Node,
+  type NodeId,
+  type TensorRef,
+  tensorKey,
+  type VariableResource,
+} from '@placewright/ir';
+import { towerDevices } from '../devices.js';
+import { definePass } from '../pass.js';
+import { rolesOf } from '../roles.js';
+import { type Staged, stageTensor } from '../staging.js';
+
+const PASS = 'stage-variables';
+
+/**
+ * Each tower reads variables through staging areas on its own device: it computes with what was read a step before,
+ * while the next values are on their way (`StagedVariableGetter`). The areas are filled by the entry `warmUp`.
+ */
+export const stageVariables = definePass<Record<never, never>>({
+  name: PASS,
+  summary: 'lets each tower read variables through a staging area, one step old',
+  options: {},
+  requires: ['resource-colocated'],
+  establishes: [],
+  preserves: 'all',
+  run: (module, _options, { registry, cluster }) =>
+    edit(module, registry, PASS, (editor) => {
+      const towers = towerDevices(cluster);
+      const staged = new Map<string, TensorRef>();
+      const stages = towerReads(module).map(({ node, variable }) => {
+        const device = towers[node.replica ?? 0] ?? '';
+        editor.decide({
+          about: 'staging',
+          subject: node.id,
+          chosen: device,
+          candidates: [],
+          rule: "a staging area on the tower's device",
+          option: 'reading=staging',
+        });
+        const { stage, tensor } = stageRead(editor, node, variable, device);
+        staged.set(tensorKey({ node: node.id, port: 0 }), tensor);
+        return stage;
+      });
+      editor.replaceTensors(staged, { reason: 'computes with the staged value' }, module.graph.nodes.keys());
+      addToStep(editor, stages);
+      addWarmUp(editor, stages);
+    }),
+});
+
+/** Reads by the towers that the step runs: what only other towers' moving averages need is not staged. */
+function towerReads(module: Module): { node: Node; variable: VariableResource }[] {
+  const running =
+    module.entries.step === undefined ? new Set<NodeId>() : entryNodes(module, module.entries.step);
+  const gradients = rolesOf(module, 'gradient').map(({ tensor }) => tensor.node);
+  for (const id of ancestors(module.graph, gradients)) running.add(id);
+  return [...module.graph.nodes.values()].flatMap((node) => {
+    const [id] = node.resources;
+    const variable = id === undefined ? undefined : module.resources.get(id);
+    const reads = node.op === 'ReadVariableOp' && node.replica !== null && running.has(node.id);
+    return reads && variable?.kind === 'variable' ? [{ node, variable }] : [];
+  });
+}
+
+function stageRead(editor: GraphEditor, read: Node, variable: VariableResource, device: string): Staged {
+  const { replica } = read;
+  const why = {
+    reason: `tower ${replica} computes with the value of ${variable.name} of the step before`,
+    from: [read.id],
+  };
+  const copy = editor.addNode(
+    {
+      op: 'Identity',
+      name: `${variable.name}/staged/Identity`,
+      inputs: [{ node: read.id, port: 0 }],
+      device,
+      replica,
+      variable: variable.name,
+      phase: 'staging',
+    },
+    why,
+  );
+  const spec = {
+    name: `${variable.name}/staged`,
+    device,
+    replica: replica ?? 0,
+    variable: variable.name,
+    phase: 'staging' as const,
+  };
+  return stageTensor(editor, { node: copy, port: 0 }, spec, why);
+}
+
+/** Adds targets to the last round of the step. */
+export function addToStep(editor: GraphEditor, targets: readonly NodeId[]): void {
+  const step = editor.entries.step;
+  if (step === undefined || targets.length === 0) return;
+  editor.setEntry({
+    ...step,
+    rounds: [...step.rounds.slice(0, -1), [...(step.rounds.at(-1) ?? []), ...targets]],
+  });
+}
+
+/** Adds a round to the warm-up, which runs what was staged before and the new targets, with the feeds that they need. */
+export function addWarmUp(editor: GraphEditor, targets: readonly NodeId[]): void {
+  if (targets.length === 0) return;
+  const before: Entry = editor.entries.warmUp ?? { name: 'warmUp', feeds: [], fetches: [], rounds: [] };
+  const rounds = [...before.rounds, [...(before.rounds.at(-1) ?? []), ...targets]];
+  const needed = ancestors(editor.graph, rounds.flat());
+  const feeds = (editor.entries.step?.feeds ?? []).filter(({ node }) => needed.has(node));
+  editor.setEntry({ ...before, feeds, rounds });
+}

@@ -1,0 +1,20 @@
+import type { Strategy } from './choices.js';
+
+/** Every tower trains variables of its own on its own gradients (`VariableMgrIndependent`). */
+export const independent: Strategy = {
+  name: 'independent',
+  summary: 'every tower trains its own variables; nothing is exchanged',
+  options: { localParameterDevice: null, stagedVars: null, useNccl: null, reduction: null },
+  choices: (_options, { host, clipping }) => ({
+    variables: 'perTower',
+    home: 'tower',
+    parameterDevice: host,
+    reading: 'direct',
+    gradients: 'direct',
+    clipping,
+    aggregation: 'none',
+    reduction: 'sum',
+    initialCopy: 'none',
+    saved: 'all',
+  }),
+};

@@ -1,0 +1,54 @@
+import type { TrainingSpec } from '@placewright/ir';
+import { callPass, type PassCall } from '../pass.js';
+import { aggregateGradients } from '../passes/aggregate-gradients.js';
+import { applyGradients } from '../passes/apply-gradients.js';
+import { autodiff } from '../passes/autodiff.js';
+import { clipGradients } from '../passes/clip-gradients.js';
+import { insertTransfers } from '../passes/insert-transfers.js';
+import { legalise } from '../passes/legalise.js';
+import { placeRest } from '../passes/place-rest.js';
+import { placeVariables } from '../passes/place-variables.js';
+import { postInit } from '../passes/post-init.js';
+import { replicateTowers } from '../passes/replicate-towers.js';
+import { rewriteAllReduce } from '../passes/rewrite-all-reduce.js';
+import { scopeVariables } from '../passes/scope-variables.js';
+import { simplify } from '../passes/simplify.js';
+import { stageGradients } from '../passes/stage-gradients.js';
+import { stageVariables } from '../passes/stage-variables.js';
+import { synchronise } from '../passes/synchronise.js';
+import type { Choices } from './choices.js';
+
+/** What the target engine can run. */
+export interface Target {
+  readonly collectives: 'nccl' | 'copies';
+}
+
+/** The passes that a table of choices asks for, in order, with their options. */
+export function pipelineFor(
+  choices: Choices,
+  training: TrainingSpec,
+  towers: readonly string[],
+  target: Target,
+): PassCall[] {
+  const { optimizer, weightDecay } = training;
+  const { kind: rule, ...rates } = optimizer;
+  const clip = choices.clipping;
+  return [
+    callPass(autodiff, { weightDecay }),
+    callPass(replicateTowers, { towers }),
+    callPass(scopeVariables, { sets: choices.variables, saved: choices.saved }),
+    callPass(placeVariables, { home: choices.home, parameterDevice: choices.parameterDevice }),
+    ...(choices.reading === 'staging' ? [callPass(stageVariables)] : []),
+    ...(choices.gradients === 'staging' ? [callPass(stageGradients)] : []),
+    callPass(aggregateGradients, { kind: choices.aggregation, reduction: choices.reduction }),
+    ...(choices.aggregation === 'allReduce' ? [callPass(rewriteAllReduce)] : []),
+    ...(clip.kind === 'none' ? [] : [callPass(clipGradients, { kind: clip.kind, limit: clip.limit })]),
+    callPass(applyGradients, { optimizer: rule, ...rates }),
+    callPass(synchronise),
+    ...(choices.initialCopy === 'none' ? [] : [callPass(postInit, { copy: choices.initialCopy })]),
+    callPass(placeRest),
+    callPass(simplify),
+    callPass(legalise, { collectives: target.collectives }),
+    callPass(insertTransfers),
+  ];
+}

@@ -1,0 +1,189 @@
+import { join } from 'node:path';
+import { nodeOf } from '@placewright/ir';
+import { describe, expect, it } from 'vitest';
+import { PASSES } from '../src/index.js';
+import { type Case, describeRecord, upTo } from './fixture.js';
+
+/** One positive golden for each pass: what it changes in a strategy that asks for it. `vitest -u` writes them anew. */
+const CASES: Readonly<Record<string, Case>> = {
+  autodiff: { strategy: 'independent', towers: 1, training: { weightDecay: 0.01 } },
+  'replicate-towers': { strategy: 'independent' },
+  'scope-variables': { strategy: 'replicated' },
+  'place-variables': { strategy: 'parameter_server', options: { localParameterDevice: 'gpu' } },
+  'stage-variables': {
+    strategy: 'parameter_server',
+    options: { stagedVars: true, localParameterDevice: 'cpu' },
+  },
+  'stage-gradients': {
+    strategy: 'parameter_server',
+    options: { stagedVars: true, localParameterDevice: 'cpu' },
+  },
+  'aggregate-gradients': { strategy: 'replicated', options: { useNccl: false, localParameterDevice: 'gpu' } },
+  'rewrite-all-reduce': { strategy: 'replicated', options: { reduction: 'mean' } },
+  'clip-gradients': { strategy: 'parameter_server', training: { clip: { kind: 'globalNorm', limit: 1 } } },
+  'apply-gradients': {
+    strategy: 'parameter_server',
+    training: { optimizer: { kind: 'momentum', learningRate: 0.1, momentum: 0.9, nesterov: true } },
+  },
+  synchronise: { strategy: 'parameter_server', options: { localParameterDevice: 'cpu' } },
+  'post-init': { strategy: 'replicated' },
+  'place-rest': { strategy: 'replicated' },
+  simplify: { strategy: 'replicated' },
+  legalise: { strategy: 'replicated' },
+  'insert-transfers': { strategy: 'parameter_server', options: { localParameterDevice: 'cpu' } },
+};
+
+describe('each pass', () => {
+  it('has a golden', () => {
+    expect(Object.keys(CASES)).toEqual(PASSES.map(({ name }) => name));
+  });
+
+  for (const [pass, spec] of Object.entries(CASES)) {
+    it(`${pass} changes what its golden shows`, async () => {
+      const text = describeRecord(upTo(pass, spec));
+      await expect(text).toMatchFileSnapshot(join(import.meta.dirname, 'goldens', `${pass}.txt`));
+    });
+  }
+});
+
+/** One negative case for each pass: where it must leave things alone, or say what is wrong. */
+describe('each pass leaves alone', () => {
+  it('autodiff: without weight decay the loss stays the one of the model', () => {
+    const { before, after } = upTo('autodiff', { strategy: 'independent' });
+    expect(after.roles.find(({ kind }) => kind === 'loss')).toEqual(
+      before.roles.find(({ kind }) => kind === 'loss'),
+    );
+  });
+
+  it('replicate-towers: one tower needs no split and no average', () => {
+    const { after } = upTo('replicate-towers', { strategy: 'independent', towers: 1 });
+    const ops = [...after.graph.nodes.values()].map(({ op }) => op);
+    expect(ops).not.toContain('Split');
+    expect(ops.filter((op) => op === 'AddN')).toEqual([]);
+  });
+
+  it('scope-variables: global_step stands outside of every scope', () => {
+    const { after } = upTo('scope-variables', { strategy: 'replicated' });
+    const outside = [...after.resources.values()].flatMap((r) =>
+      r.kind === 'variable' && r.scope === '' ? [r.name] : [],
+    );
+    expect(outside).toEqual(['global_step']);
+  });
+
+  it('place-variables: a variable that came with a device keeps it, and does not count', () => {
+    const spec: Case = { strategy: 'parameter_server', options: { localParameterDevice: 'gpu' } };
+    const { after } = upTo('place-variables', spec, (module) => ({
+      ...module,
+      resources: new Map(
+        [...module.resources].map(([id, r]) => [
+          id,
+          r.kind === 'variable' && r.name === 'affine0/weights' ? { ...r, device: '/device:CPU:0' } : r,
+        ]),
+      ),
+    }));
+    const homes = new Map([...after.resources.values()].map((r) => [r.name, r.device]));
+    expect(homes.get('affine0/weights')).toBe('/device:CPU:0');
+    expect(homes.get('affine0/biases')).toBe('/device:GPU:0');
+  });
+
+  it('stage-variables: inference reads variables directly', () => {
+    const { after } = upTo('stage-variables', {
+      strategy: 'parameter_server',
+      options: { stagedVars: true },
+    });
+    const evaluating = [...after.graph.nodes.values()].filter(({ phase }) => phase === 'eval');
+    expect(
+      evaluating.flatMap(({ inputs }) => inputs.map(({ node }) => nodeOf(after.graph, node).op)),
+    ).not.toContain('Unstage');
+  });
+
+  it('stage-gradients: what other towers compute of a moving average is not staged', () => {
+    const { after } = upTo('stage-gradients', {
+      strategy: 'parameter_server',
+      options: { stagedVars: true },
+    });
+    const deltas = [...after.resources.values()].filter(({ name }) => name.endsWith('/delta'));
+    expect(deltas.map(({ replica }) => replica)).toEqual([0]);
+  });
+
+  it('aggregate-gradients: with one tower there is nothing to add', () => {
+    const { changes } = upTo('aggregate-gradients', { strategy: 'parameter_server', towers: 1 });
+    expect(changes).toEqual([]);
+  });
+
+  it('aggregate-gradients: towers with unequal lists are refused', () => {
+    const unequal = () =>
+      upTo('aggregate-gradients', { strategy: 'parameter_server' }, (module) => ({
+        ...module,
+        roles: module.roles.filter(
+          (role) => role.kind !== 'gradient' || role.replica === 0 || role.variable !== 'affine0/biases',
+        ),
+      }));
+    expect(unequal).toThrowError(
+      expect.objectContaining({ code: 'PW_TOWERS_UNEQUAL', where: { pass: 'aggregate-gradients' } }),
+    );
+  });
+
+  it('rewrite-all-reduce: a sum is not divided', () => {
+    const { changes } = upTo('rewrite-all-reduce', { strategy: 'replicated', options: { reduction: 'sum' } });
+    expect(changes.filter(({ kind, name }) => kind === 'add' && name.endsWith('/Mul'))).toEqual([]);
+  });
+
+  it('apply-gradients: plain gradient descent needs no slots', () => {
+    const { before, after } = upTo('apply-gradients', { strategy: 'parameter_server' });
+    expect(after.resources.size).toBe(before.resources.size);
+  });
+
+  it('synchronise: what a data edge orders gets no control edge', () => {
+    const { after } = upTo('synchronise', {
+      strategy: 'parameter_server',
+      options: { localParameterDevice: 'cpu' },
+    });
+    for (const { inputs, controls } of after.graph.nodes.values()) {
+      expect(controls.filter((id) => inputs.some(({ node }) => node === id))).toEqual([]);
+    }
+  });
+
+  it('post-init: independent towers keep their own initial values', () => {
+    expect(() => upTo('post-init', { strategy: 'independent' })).toThrow(/does not run/);
+  });
+
+  it('place-rest: a node that came with a full device keeps it', () => {
+    const { after } = upTo('place-rest', { strategy: 'replicated' }, (module) => ({
+      ...module,
+      graph: {
+        nodes: new Map(
+          [...module.graph.nodes].map(([id, n]) => [
+            id,
+            n.op === 'MatMul' ? { ...n, device: '/device:CPU:0' } : n,
+          ]),
+        ),
+      },
+    }));
+    const devices = [...after.graph.nodes.values()]
+      .filter(({ op }) => op === 'MatMul')
+      .map(({ device }) => device);
+    expect(new Set(devices)).toEqual(new Set(['/device:CPU:0']));
+  });
+
+  it('simplify: what an entry runs stays', () => {
+    const { before, after, changes } = upTo('simplify', { strategy: 'parameter_server' });
+    expect(changes.every(({ kind }) => kind === 'remove')).toBe(true);
+    expect(after.entries).toEqual(before.entries);
+  });
+
+  it('legalise: a target with collectives keeps them', () => {
+    expect(upTo('legalise', { strategy: 'replicated' }).changes).toEqual([]);
+  });
+
+  it('insert-transfers: a tensor goes once to each device', () => {
+    const { after } = upTo('insert-transfers', {
+      strategy: 'parameter_server',
+      options: { localParameterDevice: 'cpu' },
+    });
+    const moves = [...after.graph.nodes.values()]
+      .filter(({ op }) => op === 'Transfer')
+      .map(({ inputs: [ref], device }) => `${ref?.node}:${ref?.port} ${device}`);
+    expect(new Set(moves).size).toBe(moves.length);
+  });
+});
