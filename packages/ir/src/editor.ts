@@ -1,4 +1,4 @@
-import { createDraft, type Draft, enablePatches, finishDraft, type Patch, setAutoFreeze } from 'immer';
+import { type Draft, enablePatches, type Patch, produceWithPatches, setAutoFreeze } from 'immer';
 import type { Attrs } from './attr.js';
 import { NO_ATTRS } from './attr.js';
 import { canonicalDevice, type DeviceName } from './device.js';
@@ -80,6 +80,10 @@ export type NewResource = ResourceBody<Resource>;
 export type NodeUpdate = Partial<Omit<Node, 'id' | 'origin'>>;
 type Frame = Omit<Module, 'graph' | 'resources' | 'nextId'>;
 
+function frameOf({ graph: _graph, resources: _resources, nextId: _nextId, ...frame }: Module): Frame {
+  return frame;
+}
+
 /**
  * The one way to change a module. Used once per pass; asks for a reason with every change.
  * Nodes and resources are patched by hand (immer's drafts of them were measured too slow), the rest by immer.
@@ -93,7 +97,10 @@ export class GraphEditor {
   readonly #names = new Map<string, NodeId>();
   /** Next suffix to try for a taken name, so that many nodes of one name stay linear. */
   readonly #suffixes = new Map<string, number>();
-  readonly #frame: Draft<Frame>;
+  /** The module's other fields, as edited so far; plain values, so that what is read of them may be kept. */
+  #frame: Frame;
+  #roles: Role[] | null = null;
+  readonly #decisions: Decision[] = [];
   readonly #changes: Change[] = [];
   readonly #touchedNodes = new Set<NodeId>();
   readonly #touchedResources = new Set<ResourceId>();
@@ -107,9 +114,8 @@ export class GraphEditor {
     this.#nodes = new Map(module.graph.nodes);
     this.#resources = new Map(module.resources);
     for (const node of this.#nodes.values()) this.#names.set(nodeName(node), node.id);
-    const { graph: _g, resources: _r, nextId, ...frame } = module;
-    this.#frame = createDraft<Frame>(frame);
-    this.#nextId = nextId;
+    this.#frame = frameOf(module);
+    this.#nextId = module.nextId;
   }
 
   /** The graph as edited so far. */
@@ -122,11 +128,11 @@ export class GraphEditor {
   }
 
   get entries(): Readonly<Partial<Record<EntryName, Entry>>> {
-    return this.#frame.entries as Module['entries'];
+    return this.#frame.entries;
   }
 
   get roles(): readonly Role[] {
-    return this.#frame.roles as readonly Role[];
+    return this.#frame.roles;
   }
 
   /** The node as edited so far. Throws PW_DANGLING_EDGE. */
@@ -297,35 +303,42 @@ export class GraphEditor {
   }
 
   setEntry(entry: Entry): void {
-    this.#frame.entries[entry.name] = entry as Draft<Entry>;
+    this.#frame = { ...this.#frame, entries: { ...this.#frame.entries, [entry.name]: entry } };
   }
 
   setRoles(roles: readonly Role[]): void {
-    this.#frame.roles = [...roles] as Draft<Role[]>;
+    this.#roles = null;
+    this.#frame = { ...this.#frame, roles };
   }
 
   addRole(role: Role): void {
-    this.#frame.roles.push(role as Draft<Role>);
+    // One list of our own per edit: a copy for each role would be quadratic.
+    if (this.#roles === null) this.#roles = [...this.#frame.roles];
+    this.#roles.push(role);
+    this.#frame = { ...this.#frame, roles: this.#roles };
   }
 
   /** Records what was chosen, from what, and by which rule. */
   decide(decision: Omit<Decision, 'pass'>): void {
-    this.#frame.decisions.push({ ...decision, pass: this.#pass } as Draft<Decision>);
+    this.#decisions.push({ ...decision, pass: this.#pass });
   }
 
   /** Changes the module's other fields: `training`, `cluster`, `towers`, `established`, `name`. */
   setFrame(update: Partial<Pick<Module, 'name' | 'training' | 'cluster' | 'towers' | 'established'>>): void {
-    Object.assign(this.#frame, update);
+    this.#frame = { ...this.#frame, ...update };
   }
 
   /** Ends the edit. The editor must not be used again. */
   finish(): EditResult {
-    const patches: Patch[] = [];
-    const inversePatches: Patch[] = [];
-    const frame = finishDraft(this.#frame, (forth, back) => {
-      patches.push(...forth);
-      inversePatches.push(...back);
-    }) as Frame;
+    const [frame, forth, back] = produceWithPatches(frameOf(this.#before), (draft: Draft<Frame>) => {
+      const { decisions: _, ...rest } = this.#frame;
+      for (const [key, value] of Object.entries(rest)) {
+        if (value !== this.#before[key as keyof Frame]) Object.assign(draft, { [key]: value });
+      }
+      draft.decisions.push(...(this.#decisions as Draft<Decision>[]));
+    });
+    const patches: Patch[] = [...forth];
+    const inversePatches: Patch[] = [...back];
     mapPatches(
       this.#before.graph.nodes,
       this.#nodes,
