@@ -1,4 +1,5 @@
 export * from './attr.js';
+export * from './autodiff.js';
 export * from './builder/builder.js';
 export * from './builder/initializer.js';
 export * from './builder/model.js';

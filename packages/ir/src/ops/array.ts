@@ -1,6 +1,8 @@
 import { DTYPES, FLOATS, NUMBERS } from '../dtype.js';
 import type { InferContext } from '../op.js';
 import { formatShape, formatType, isStatic, type TensorType, tensorType } from '../shape.js';
+import { passOn } from './gradients/common.js';
+import * as layout from './gradients/layout.js';
 import {
   axisIn,
   declareOps,
@@ -42,7 +44,7 @@ export const arrayOps = declareOps({
     attrs: {},
     effect: pure,
     infer: (context) => [context.input(0)],
-    gradient: 'none',
+    gradient: passOn,
   },
   StopGradient: {
     summary: 'x, through which no gradient flows',
@@ -82,7 +84,7 @@ export const arrayOps = declareOps({
     attrs: { DstT: { kind: 'dtype' } },
     effect: pure,
     infer: castType,
-    gradient: 'none',
+    gradient: layout.cast,
   },
   ZerosLike: {
     summary: 'zeros of the type and shape of x',

@@ -1,6 +1,7 @@
 import { NUMBERS } from '../dtype.js';
 import type { InferContext } from '../op.js';
 import { type TensorType, tensorType } from '../shape.js';
+import { passOn } from './gradients/common.js';
 import { checkKind, declareOps, INT, likeFirst, merged, number, pure, rest, STRING, same } from './shared.js';
 
 /** Copies and collectives between devices. */
@@ -11,7 +12,7 @@ export const communicationOps = declareOps({
     attrs: {},
     effect: { kind: 'communicate' },
     infer: (context) => [context.input(0)],
-    gradient: 'none',
+    gradient: passOn,
   },
   AllReduce: {
     summary: 'the sum or mean of one tensor of every tower, once for each of them; expanded before it runs',

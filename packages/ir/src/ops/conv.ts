@@ -1,6 +1,7 @@
 import { FLOATS } from '../dtype.js';
 import type { InferContext } from '../op.js';
 import { formatShape, type Shape, type TensorType, tensorType } from '../shape.js';
+import * as image from './gradients/image.js';
 import { DATA_FORMAT, formatOf, type ImageShape, imageShape, inFormat, PADDING, slide } from './image.js';
 import {
   checkKind,
@@ -33,7 +34,7 @@ export const convOps = declareOps({
       const { dtype, shape } = checkKind(context, FLOATS);
       return [tensorType(dtype, convShape(context, shape, context.input(1).shape))];
     },
-    gradient: 'none',
+    gradient: image.conv2D,
   },
   Conv2DBackpropInput: {
     summary: 'gradient of a Conv2D by its input, whose sizes input 0 holds (int32[4])',
@@ -41,7 +42,7 @@ export const convOps = declareOps({
     attrs: CONV_ATTRS,
     effect: pure,
     infer: backpropInputType,
-    gradient: 'none',
+    gradient: image.conv2DBackpropInput,
   },
   Conv2DBackpropFilter: {
     summary: 'gradient of a Conv2D by its filter, whose sizes input 1 holds (int32[4])',
@@ -49,7 +50,7 @@ export const convOps = declareOps({
     attrs: CONV_ATTRS,
     effect: pure,
     infer: backpropFilterType,
-    gradient: 'none',
+    gradient: image.conv2DBackpropFilter,
   },
 });
 

@@ -2,6 +2,7 @@ import { NUMBERS } from '../dtype.js';
 import type { InferContext } from '../op.js';
 import { type Dim, formatShape, formatType, type Shape, type TensorType, tensorType } from '../shape.js';
 import { toNumbers } from '../tensor.js';
+import * as layout from './gradients/layout.js';
 import {
   axisIn,
   checkKind,
@@ -27,7 +28,7 @@ export const layoutOps = declareOps({
     attrs: {},
     effect: pure,
     infer: reshapeType,
-    gradient: 'none',
+    gradient: layout.reshaped,
   },
   Transpose: {
     summary: 'x with its dimensions in the order of perm',
@@ -35,7 +36,7 @@ export const layoutOps = declareOps({
     attrs: { perm: INT_LIST },
     effect: pure,
     infer: transposeType,
-    gradient: 'none',
+    gradient: layout.transpose,
   },
   Squeeze: {
     summary: 'x without the dimensions of length 1 at axis (all of them when axis is empty)',
@@ -43,7 +44,7 @@ export const layoutOps = declareOps({
     attrs: { axis: INT_LIST },
     effect: pure,
     infer: squeezeType,
-    gradient: 'none',
+    gradient: layout.reshaped,
   },
   ExpandDims: {
     summary: 'x with a dimension of length 1 put in at axis',
@@ -51,7 +52,7 @@ export const layoutOps = declareOps({
     attrs: { axis: INT },
     effect: pure,
     infer: expandType,
-    gradient: 'none',
+    gradient: layout.expandDims,
   },
   Pad: {
     summary: 'x with zeros around it: paddings are before and after, for each dimension',
@@ -59,7 +60,7 @@ export const layoutOps = declareOps({
     attrs: { paddings: INT_LIST },
     effect: pure,
     infer: padType,
-    gradient: 'none',
+    gradient: layout.pad,
   },
   Slice: {
     summary: 'the part of x from begin, size long; a size of -1 goes to the end',
@@ -67,7 +68,7 @@ export const layoutOps = declareOps({
     attrs: { begin: INT_LIST, size: INT_LIST },
     effect: pure,
     infer: sliceType,
-    gradient: 'none',
+    gradient: layout.slice,
   },
   ConcatV2: {
     summary: 'the inputs one after the other along axis',
@@ -75,7 +76,7 @@ export const layoutOps = declareOps({
     attrs: { axis: INT },
     effect: pure,
     infer: concatType,
-    gradient: 'none',
+    gradient: layout.concat,
   },
   Split: {
     summary: 'x in num_split equal parts along axis, one output each',
@@ -83,7 +84,7 @@ export const layoutOps = declareOps({
     attrs: { axis: INT, num_split: INT },
     effect: pure,
     infer: splitType,
-    gradient: 'none',
+    gradient: layout.split,
   },
   BroadcastTo: {
     summary: 'x repeated along dimensions of length 1 to the dimensions that the int32 vector names',
@@ -91,7 +92,7 @@ export const layoutOps = declareOps({
     attrs: {},
     effect: pure,
     infer: broadcastType,
-    gradient: 'none',
+    gradient: layout.broadcastTo,
   },
 });
 

@@ -1,6 +1,8 @@
 import { type DType, FLOATS, NUMBERS } from '../dtype.js';
 import type { InferContext, OpDecl } from '../op.js';
 import { formatShape, type TensorType, tensorType } from '../shape.js';
+import * as math from './gradients/math.js';
+import * as reduce from './gradients/reduce.js';
 import {
   BOOL_FALSE,
   broadcast,
@@ -75,33 +77,33 @@ function reductionType(context: InferContext): readonly TensorType[] {
 
 /** Arithmetic of elements, sums, products of matrices, comparisons. */
 export const mathOps = declareOps({
-  AddV2: binary('x + y', NUMBERS, 'none'),
-  Sub: binary('x − y', NUMBERS, 'none'),
-  Mul: binary('x · y', NUMBERS, 'none'),
-  RealDiv: binary('x / y', FLOATS, 'none'),
-  Maximum: binary('the larger of x and y', NUMBERS, 'none'),
-  Minimum: binary('the smaller of x and y', NUMBERS, 'none'),
-  SquaredDifference: binary('(x − y)²', NUMBERS, 'none'),
+  AddV2: binary('x + y', NUMBERS, math.addV2),
+  Sub: binary('x − y', NUMBERS, math.sub),
+  Mul: binary('x · y', NUMBERS, math.mul),
+  RealDiv: binary('x / y', FLOATS, math.realDiv),
+  Maximum: binary('the larger of x and y', NUMBERS, math.maximum),
+  Minimum: binary('the smaller of x and y', NUMBERS, math.minimum),
+  SquaredDifference: binary('(x − y)²', NUMBERS, math.squaredDifference),
   Equal: binary('x = y', [...NUMBERS, 'bool'], 'zero', 'bool'),
   Greater: binary('x > y', NUMBERS, 'zero', 'bool'),
   GreaterEqual: binary('x ≥ y', NUMBERS, 'zero', 'bool'),
   Less: binary('x < y', NUMBERS, 'zero', 'bool'),
-  Neg: unary('−x', 'none'),
-  Exp: unary('eˣ', 'none'),
-  Log: unary('ln x', 'none'),
-  Square: unary('x²', 'none'),
-  Sqrt: unary('√x', 'none'),
-  Rsqrt: unary('1/√x', 'none'),
-  Tanh: unary('tanh x', 'none'),
-  Sigmoid: unary('1/(1 + e⁻ˣ)', 'none'),
-  Abs: unary('|x|', 'none'),
+  Neg: unary('−x', math.neg),
+  Exp: unary('eˣ', math.exp),
+  Log: unary('ln x', math.log),
+  Square: unary('x²', math.square),
+  Sqrt: unary('√x', math.sqrt),
+  Rsqrt: unary('1/√x', math.rsqrt),
+  Tanh: unary('tanh x', math.tanh),
+  Sigmoid: unary('1/(1 + e⁻ˣ)', math.sigmoid),
+  Abs: unary('|x|', math.abs),
   AddN: {
     summary: 'the sum of all inputs, which have one shape',
     inputs: [rest('inputs')],
     attrs: {},
     effect: pure,
     infer: addNType,
-    gradient: 'none',
+    gradient: math.addN,
   },
   MatMul: {
     summary: '[m, k] × [k, n] → [m, n]; transpose_a and transpose_b turn an operand first',
@@ -109,18 +111,18 @@ export const mathOps = declareOps({
     attrs: { transpose_a: BOOL_FALSE, transpose_b: BOOL_FALSE },
     effect: pure,
     infer: matMulType,
-    gradient: 'none',
+    gradient: math.matMul,
   },
-  Sum: reduction('the sum', 'none'),
-  Mean: reduction('the mean', 'none'),
-  Max: reduction('the maximum', 'none'),
+  Sum: reduction('the sum', reduce.sum),
+  Mean: reduction('the mean', reduce.mean),
+  Max: reduction('the maximum', reduce.max),
   L2Loss: {
     summary: 'half of the sum of squares: a scalar',
     inputs: [float('t')],
     attrs: {},
     effect: pure,
     infer: (context) => [tensorType(context.input(0).dtype, [])],
-    gradient: 'none',
+    gradient: math.l2Loss,
   },
   Select: {
     summary: 'x where the condition holds, y elsewhere, broadcast together',
@@ -131,7 +133,7 @@ export const mathOps = declareOps({
       const [condition, x, y] = [context.input(0), context.input(1), context.input(2)];
       return [tensorType(x.dtype, broadcast(context, condition.shape, x.shape, y.shape))];
     },
-    gradient: 'none',
+    gradient: math.select,
   },
   ClipByValue: {
     summary: 'x, but at least the scalar lo and at most the scalar hi',
@@ -143,7 +145,7 @@ export const mathOps = declareOps({
       ranked(context, 2, 0, 'clip_value_max');
       return [checkKind(context, FLOATS)];
     },
-    gradient: 'none',
+    gradient: math.clipByValue,
   },
 });
 

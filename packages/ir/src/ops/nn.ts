@@ -1,6 +1,7 @@
 import { FLOATS } from '../dtype.js';
 import type { InferContext } from '../op.js';
 import { formatShape, type TensorType, tensorType } from '../shape.js';
+import * as nn from './gradients/nn.js';
 import { DATA_FORMAT } from './image.js';
 import {
   checkKind,
@@ -23,7 +24,7 @@ export const nnOps = declareOps({
     attrs: { data_format: DATA_FORMAT },
     effect: pure,
     infer: biasAddType,
-    gradient: 'none',
+    gradient: nn.biasAdd,
   },
   BiasAddGrad: {
     summary: 'sum over all but the channels: [c]',
@@ -34,7 +35,7 @@ export const nnOps = declareOps({
       const { dtype, shape } = context.input(0);
       return [tensorType(dtype, [dimAt(shape, channelAxis(context))])];
     },
-    gradient: 'none',
+    gradient: nn.biasAddGrad,
   },
   Relu: {
     summary: 'max(x, 0)',
@@ -42,7 +43,7 @@ export const nnOps = declareOps({
     attrs: {},
     effect: pure,
     infer: likeFirst(FLOATS),
-    gradient: 'none',
+    gradient: nn.relu,
   },
   ReluGrad: {
     summary: 'gradients where features > 0, zero elsewhere',
@@ -53,7 +54,7 @@ export const nnOps = declareOps({
       const { dtype, shape } = checkKind(context, FLOATS);
       return [tensorType(dtype, merged(context, shape, context.input(1).shape, 'gradients and features'))];
     },
-    gradient: 'none',
+    gradient: nn.reluGrad,
   },
   Softmax: {
     summary: 'eˣ / Σ eˣ along the last dimension',
@@ -61,7 +62,7 @@ export const nnOps = declareOps({
     attrs: {},
     effect: pure,
     infer: logitsType,
-    gradient: 'none',
+    gradient: nn.softmax,
   },
   LogSoftmax: {
     summary: 'x − ln Σ eˣ along the last dimension',
@@ -69,7 +70,7 @@ export const nnOps = declareOps({
     attrs: {},
     effect: pure,
     infer: logitsType,
-    gradient: 'none',
+    gradient: nn.logSoftmax,
   },
   SparseSoftmaxCrossEntropyWithLogits: {
     summary: 'features [b, c], labels [b] → loss [b], its gradient by the features [b, c]',
@@ -77,7 +78,7 @@ export const nnOps = declareOps({
     attrs: {},
     effect: pure,
     infer: crossEntropyType,
-    gradient: 'none',
+    gradient: nn.crossEntropy,
   },
 });
 

@@ -1,6 +1,7 @@
 import { FLOATS } from '../dtype.js';
 import type { InferContext, InputDecl } from '../op.js';
 import { type Dim, type TensorType, tensorType } from '../shape.js';
+import { fusedBatchNorm } from './gradients/norm.js';
 import { DATA_FORMAT, formatOf, type ImageShape, imageShape, inFormat } from './image.js';
 import { checkKind, declareOps, floatAttr, merged, mergedDim, pure, ranked, same } from './shared.js';
 
@@ -23,7 +24,7 @@ export const normOps = declareOps({
     attrs: NORM_ATTRS,
     effect: pure,
     infer: normType,
-    gradient: 'none',
+    gradient: fusedBatchNorm,
   },
   FusedBatchNormGradV3: {
     summary: 'gradients of a FusedBatchNormV3 by x, scale and offset',

@@ -1,6 +1,7 @@
 import { FLOATS } from '../dtype.js';
 import type { InferContext } from '../op.js';
 import { type Shape, type TensorType, tensorType } from '../shape.js';
+import * as image from './gradients/image.js';
 import { DATA_FORMAT, formatOf, imageShape, inFormat, PADDING, poolKernel, slide } from './image.js';
 import {
   checkKind,
@@ -30,7 +31,7 @@ export const poolOps = declareOps({
     attrs: POOL_ATTRS,
     effect: pure,
     infer: poolType,
-    gradient: 'none',
+    gradient: image.maxPool,
   },
   MaxPoolGrad: {
     summary:
@@ -47,7 +48,7 @@ export const poolOps = declareOps({
     attrs: POOL_ATTRS,
     effect: pure,
     infer: poolType,
-    gradient: 'none',
+    gradient: image.avgPool,
   },
   AvgPoolGrad: {
     summary: 'gradient of an AvgPool by its input, whose shape input 0 holds (int32[4])',
@@ -55,7 +56,7 @@ export const poolOps = declareOps({
     attrs: POOL_ATTRS,
     effect: pure,
     infer: avgPoolGradType,
-    gradient: 'none',
+    gradient: image.avgPoolGrad,
   },
 });
 
