@@ -63,16 +63,7 @@ export function createInterpreter(module: Module, options: InterpreterOptions = 
   const entries = Object.values(module.entries);
   checkKernels(registry, kernels, entryMembers(module, entries));
   const state = emptyState();
-  const plans = new Map<string, Plan>();
-  const plan = (entry: Entry, round: number, extra: readonly TensorRef[]): Plan => {
-    const key = JSON.stringify([entry.name, round, extra.map(({ node, port }) => [node, port])]);
-    const known = plans.get(key);
-    if (known !== undefined) return known;
-    const made = planRound(module, entry, round, extra);
-    checkKernels(registry, kernels, made.nodes);
-    plans.set(key, made);
-    return made;
-  };
+  const plan = planner(module, registry, kernels);
   return {
     run: (name, feeds = {}, runOptions = {}) => {
       const entry = entryOf(module, name);
@@ -89,6 +80,22 @@ export function createInterpreter(module: Module, options: InterpreterOptions = 
       state.variables.clear();
       state.areas.clear();
     },
+  };
+}
+
+type Planner = (entry: Entry, round: number, extra: readonly TensorRef[]) => Plan;
+
+/** Plans each round once. A further fetch can bring in nodes of no entry, so kernels are looked for again. */
+function planner(module: Module, registry: OpRegistry, kernels: ReadonlyMap<string, Kernel>): Planner {
+  const plans = new Map<string, Plan>();
+  return (entry, round, extra) => {
+    const key = JSON.stringify([entry.name, round, extra.map(({ node, port }) => [node, port])]);
+    const known = plans.get(key);
+    if (known !== undefined) return known;
+    const made = planRound(module, entry, round, extra);
+    checkKernels(registry, kernels, made.nodes);
+    plans.set(key, made);
+    return made;
   };
 }
 

@@ -227,6 +227,29 @@ describe('collectives', () => {
     }
   });
 
+  test('a barrier waits for all its parties', () => {
+    const run = (parties: number, arrivals: number) => {
+      const module = build((graph) => {
+        const place = { container: '', device: '', replica: null };
+        const barrier = graph.editor.addResource(
+          { ...place, kind: 'barrier', name: 'sync', parties },
+          { reason: 'test' },
+        );
+        const nodes = Array.from({ length: arrivals }, (_, replica) =>
+          graph.node('Barrier', [], { resources: [barrier], replica }),
+        );
+        graph.step(nodes, { done: graph.constant(f32([], [1]), { controls: nodes }) });
+      });
+      return one(createInterpreter(module).run('step'), 'done');
+    };
+    expect(run(2, 2)).toBe(1);
+    for (const arrivals of [1, 3]) {
+      const error = errorOf(() => run(2, arrivals));
+      expect(error.code).toBe('PW_DEADLOCK');
+      expect(error.message).toContain('"sync"');
+    }
+  });
+
   test('Transfer is the identity', () => {
     const module = build((graph) =>
       graph.step([], { y: graph.op('Transfer', [graph.constant(f32([1], [3]))]) }),
