@@ -1,0 +1,23 @@
+import { contractLaw } from './contract.js';
+import { patchLaw } from './edits.js';
+import { textLaw } from './form.js';
+import type { Law } from './law.js';
+import { meaningLaw } from './meaning.js';
+import { initialCopyLaw, placementLaw, transferLaw } from './placement.js';
+import { scheduleLaw } from './schedule.js';
+import { stagingLaw } from './staging.js';
+import { trafficLaw } from './traffic.js';
+
+/** Every law of compilations, cheap ones first. A new law is its file and a line here. */
+export const LAWS: readonly Law[] = [
+  placementLaw,
+  initialCopyLaw,
+  transferLaw,
+  stagingLaw,
+  trafficLaw,
+  meaningLaw,
+  contractLaw,
+  scheduleLaw,
+  textLaw,
+  patchLaw,
+];

@@ -1,0 +1,235 @@
+import {
+  builtinRegistry,
+  edit,
+  emptyModule,
+  type GraphEditor,
+  gradients,
+  isFloat,
+  localCluster,
+  type Module,
+  type NodeId,
+  PlacewrightError,
+  type ResourceId,
+  type TensorRef,
+  type TensorValue,
+} from '@placewright/ir';
+import type { DerivedInput, OpCase } from './arbitraries/ops/case.js';
+import type { Feeds } from './lowered.js';
+import { randomFloats, randomSource } from './random.js';
+
+/** A module that runs one op, placed and ready for any engine, with what to feed it. */
+export interface OpModule {
+  readonly module: Module;
+  readonly feeds: Feeds;
+}
+
+const WHY = { reason: 'a case of one op' };
+const HOME = '/device:CPU:0';
+
+/** What several steps of building need. */
+interface Build {
+  readonly editor: GraphEditor;
+  readonly plan: OpCase;
+  readonly feeds: Map<string, TensorValue>;
+  readonly placeholders: { name: string; node: NodeId }[];
+}
+
+/**
+ * The module of a case: `init` sets the variables, `step` feeds `in0`, `in1`, … and fetches `out0`, `out1`, …, and with
+ * `backward` also `grad0`, … , the gradients of a weighted sum of the float outputs by the float inputs.
+ */
+export function opModule(plan: OpCase, options: { readonly backward?: boolean } = {}): OpModule {
+  const feeds = new Map<string, TensorValue>();
+  const { module } = edit(emptyModule(`case of ${plan.op}`), builtinRegistry, 'build', (editor) => {
+    const build: Build = { editor, plan, feeds, placeholders: [] };
+    if (plan.op === 'NcclAllReduce') return buildCollective(build);
+    if (plan.op === 'Unstage') return buildStaging(build);
+    const inputs = addInputs(build);
+    const variables = plan.variables.map((value, i) => addVariable(editor, value, i));
+    const device = plan.op === 'Transfer' ? '/device:GPU:0' : HOME;
+    const node = editor.addNode(
+      {
+        op: plan.op,
+        name: 'case',
+        inputs,
+        attrs: plan.attrs,
+        resources: variables.map(({ id }) => id),
+        device,
+      },
+      WHY,
+    );
+    const outputs = editor.node(node).outputs.map((_, port) => ({ node, port }));
+    const backward = options.backward === true ? addBackward(build, inputs, outputs) : [];
+    finish(build, [...named('out', outputs), ...named('grad', backward)], [[node]]);
+    const init = variables.map(({ assign }) => assign);
+    editor.setEntry({ name: 'init', feeds: [], fetches: [], rounds: [init] });
+  });
+  return { module, feeds };
+}
+
+/** Whether gradients flow through the op of a case. */
+export function hasBackward(plan: OpCase): boolean {
+  const gradient = builtinRegistry.ops.get(plan.op)?.gradient;
+  return typeof gradient === 'function' && plan.variables.length === 0 && floatInputs(plan).length > 0;
+}
+
+function floatInputs({ inputs, constants }: OpCase): number[] {
+  return inputs.flatMap((input, i) =>
+    'data' in input && isFloat(input.dtype) && input.data.length > 0 && !constants.includes(i) ? [i] : [],
+  );
+}
+
+const named = (prefix: string, tensors: readonly TensorRef[]) =>
+  tensors.map((tensor, i) => ({ name: `${prefix}${i}`, tensor }));
+
+function finish(build: Build, fetches: { name: string; tensor: TensorRef }[], rounds: NodeId[][]): void {
+  const { editor, placeholders } = build;
+  editor.setEntry({ name: 'step', feeds: placeholders, fetches, rounds });
+  editor.setFrame({ towers: 1, cluster: localCluster({ numGpus: 4 }) });
+}
+
+function addInputs(build: Build): TensorRef[] {
+  const given: TensorRef[] = [];
+  // Derived inputs take given ones, whatever their order.
+  build.plan.inputs.forEach((input, i) => {
+    if ('data' in input) given[i] = addInput(build, input, i, HOME);
+  });
+  return build.plan.inputs.map((input, i) => given[i] ?? addDerived(build, input as DerivedInput, given));
+}
+
+function addInput(build: Build, value: TensorValue, index: number, device: string): TensorRef {
+  const { editor, plan, feeds, placeholders } = build;
+  if (plan.constants.includes(index) || value.data.length === 0) return addConstant(editor, value);
+  const name = `in${index}`;
+  const [, ...rest] = value.shape;
+  const shape = plan.dynamic && value.shape.length > 1 ? [null, ...rest] : value.shape;
+  const attrs = { dtype: value.dtype, shape };
+  const node = editor.addNode({ op: 'Placeholder', name, attrs, device, phase: 'input' }, WHY);
+  placeholders.push({ name, node });
+  feeds.set(name, value);
+  return { node, port: 0 };
+}
+
+function addConstant(editor: GraphEditor, value: TensorValue): TensorRef {
+  return {
+    node: editor.addNode({ op: 'Const', name: 'const', attrs: { value }, device: HOME }, WHY),
+    port: 0,
+  };
+}
+
+function addDerived({ editor }: Build, input: DerivedInput, given: readonly TensorRef[]): TensorRef {
+  const inputs = input.inputs.map((from) =>
+    typeof from === 'number' ? (given[from] ?? missing()) : addConstant(editor, from),
+  );
+  const node = editor.addNode(
+    { op: input.op, name: 'derived', inputs, attrs: input.attrs, device: HOME },
+    WHY,
+  );
+  return { node, port: input.port };
+}
+
+function missing(): never {
+  throw new PlacewrightError('PW_OP_INPUT', 'a derived input takes one that is not given', {
+    kind: 'internal',
+  });
+}
+
+function addVariable(
+  editor: GraphEditor,
+  value: TensorValue,
+  index: number,
+): { id: ResourceId; assign: NodeId } {
+  const id = editor.addResource(
+    {
+      kind: 'variable',
+      container: '',
+      device: HOME,
+      replica: null,
+      name: `var${index}`,
+      scope: '',
+      dtype: value.dtype,
+      shape: value.shape,
+      trainable: false,
+      collection: 'global',
+      slotOf: null,
+      savedAs: null,
+    },
+    WHY,
+  );
+  const inputs = [addConstant(editor, value)];
+  const spec = { op: 'AssignVariableOp', name: `var${index}/Assign`, inputs, resources: [id], device: HOME };
+  return { id, assign: editor.addNode({ ...spec, phase: 'init' }, WHY) };
+}
+
+/** Gradients of Σ (weights · output) by the float inputs; the weights are fixed, and other for each element. */
+function addBackward(
+  { editor, plan }: Build,
+  inputs: readonly TensorRef[],
+  outputs: readonly TensorRef[],
+): TensorRef[] {
+  const random = randomSource(outputs.length);
+  const before = new Set(editor.graph.nodes.keys());
+  const terms = outputs.flatMap((output) => {
+    const { dtype, shape } = editor.type(output);
+    if (dtype !== 'float32') return [];
+    // An unknown first dimension takes weights that are the same for all its rows.
+    const known = shape.map((dim) => dim ?? 1);
+    const weights = addConstant(editor, randomFloats(known, random, [0.5, 1.5]));
+    const axes = shape.map((_, i) => i);
+    return [add(editor, 'Sum', [add(editor, 'Mul', [output, weights])], { axes })];
+  });
+  const [first] = terms;
+  if (first === undefined) return [];
+  const loss = add(editor, 'AddN', terms);
+  const wanted = floatInputs(plan).flatMap((i) => inputs[i] ?? []);
+  const found = gradients(editor, builtinRegistry, [loss], wanted);
+  for (const [id, node] of editor.graph.nodes)
+    if (!before.has(id) && node.device === '') editor.updateNode(id, { device: HOME }, WHY);
+  return found.filter((gradient) => gradient !== null);
+}
+
+function add(editor: GraphEditor, op: string, inputs: readonly TensorRef[], attrs = {}): TensorRef {
+  return { node: editor.addNode({ op, name: op, inputs, attrs, device: HOME }, WHY), port: 0 };
+}
+
+/** One member on each device, in the order of their towers. */
+function buildCollective(build: Build): void {
+  const { editor, plan } = build;
+  const members = plan.inputs.map((value, replica) => {
+    const device = `/device:GPU:${replica}`;
+    const input = addInput(build, value as TensorValue, replica, device);
+    const attrs = { num_devices: plan.inputs.length, shared_name: 'all' };
+    return editor.addNode({ op: plan.op, name: 'member', inputs: [input], attrs, device, replica }, WHY);
+  });
+  finish(
+    build,
+    named(
+      'out',
+      members.map((node) => ({ node, port: 0 })),
+    ),
+    [members],
+  );
+  editor.setEntry({ name: 'init', feeds: [], fetches: [], rounds: [[]] });
+  editor.setFrame({ towers: members.length });
+}
+
+/** `warmUp` puts the value, `step` gets it and puts it again. */
+function buildStaging(build: Build): void {
+  const { editor } = build;
+  const inputs = addInputs(build);
+  const types = inputs.map((ref) => editor.type(ref));
+  const common = { container: '', device: HOME, replica: null };
+  const area = editor.addResource({ kind: 'stagingArea', name: 'area', types, capacity: 2, ...common }, WHY);
+  const put = editor.addNode({ op: 'Stage', name: 'put', inputs, resources: [area], device: HOME }, WHY);
+  const get = editor.addNode({ op: 'Unstage', name: 'get', resources: [area], device: HOME }, WHY);
+  finish(
+    build,
+    named(
+      'out',
+      types.map((_, port) => ({ node: get, port })),
+    ),
+    [[put]],
+  );
+  editor.setEntry({ name: 'init', feeds: [], fetches: [], rounds: [[]] });
+  editor.setEntry({ name: 'warmUp', feeds: build.placeholders, fetches: [], rounds: [[put]] });
+}
