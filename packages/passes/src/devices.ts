@@ -2,7 +2,9 @@ import {
   type Cluster,
   clusterDevices,
   type DeviceName,
+  deviceMatches,
   isLocal,
+  mergeDevices,
   PlacewrightError,
   parseDevice,
 } from '@placewright/ir';
@@ -21,6 +23,17 @@ export function towerDevices(cluster: Cluster): DeviceName[] {
   const all = localDevices(cluster);
   const accelerators = all.filter((name) => parseDevice(name).type !== 'CPU');
   return accelerators.length > 0 ? accelerators : all;
+}
+
+/**
+ * The device that a name means beside a default: missing parts are the default's, and what then is still partial (a
+ * CPU without a number on a tower that is a GPU) is the first device of the task that matches.
+ */
+export function resolveDevice(wished: DeviceName, beside: DeviceName, cluster: Cluster): DeviceName {
+  const merged = mergeDevices(wished, beside);
+  if (merged === beside) return merged;
+  const devices = localDevices(cluster);
+  return devices.includes(merged) ? merged : (devices.find((name) => deviceMatches(name, merged)) ?? merged);
 }
 
 function localDevices(cluster: Cluster): DeviceName[] {

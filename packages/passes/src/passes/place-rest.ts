@@ -1,5 +1,5 @@
-import { type DeviceName, edit, isFullDevice, isLocal, mergeDevices, type Node } from '@placewright/ir';
-import { hostDevice, towerDevices } from '../devices.js';
+import { type DeviceName, edit, isFullDevice, isLocal, type Node } from '@placewright/ir';
+import { hostDevice, resolveDevice, towerDevices } from '../devices.js';
 import { definePass } from '../pass.js';
 
 const PASS = 'place-rest';
@@ -31,7 +31,9 @@ export const placeRest = definePass<Record<never, never>>({
       const groups = new Map<string, DeviceName>();
       for (const node of module.graph.nodes.values()) {
         const { device, reason } = homeOf(node);
-        let merged = isFullDevice(node.device, local) ? node.device : mergeDevices(node.device, device);
+        let merged = isFullDevice(node.device, local)
+          ? node.device
+          : resolveDevice(node.device, device, cluster);
         // The first placed member decides for its colocation group.
         if (node.colocation !== null && node.resources.length === 0)
           merged = groups.get(node.colocation) ?? merged;
