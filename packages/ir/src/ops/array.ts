@@ -39,7 +39,7 @@ export const arrayOps = declareOps({
     gradient: 'zero',
   },
   Identity: {
-    summary: 'x',
+    summary: 'x itself',
     inputs: [same('input')],
     attrs: {},
     effect: pure,

@@ -147,7 +147,10 @@ function checkWildcards(context: InferContext): void {
   if (value === null) return;
   const dims = toNumbers(value);
   if (dims.some((dim) => dim < -1) || dims.filter((dim) => dim === -1).length > 1) {
-    context.fail(`shape [${dims.join(', ')}] is none`, 'no dimension is negative, but for one -1');
+    context.fail(
+      `shape [${dims.join(', ')}] has negative dimensions`,
+      'only one may be -1, which takes what is left',
+    );
   }
 }
 
