@@ -16,9 +16,8 @@ describe.each([
   ['VALID', 3, 3, 2, 1, 1, 0, 0],
 ] as const)(
   '%s %i: kernel %i, stride %i, dilation %i',
-  (padding, input, kernel, stride, dilation, ...want) => {
+  (padding, input, kernel, stride, dilation, output, before, after) => {
     const spec = { kernel, stride, dilation, padding };
-    const [output, before, after] = want;
 
     test(`has ${output} places and ${before} + ${after} of padding`, () => {
       expect(windowOutput(input, spec)).toBe(output);
