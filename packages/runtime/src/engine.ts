@@ -1,0 +1,74 @@
+import type { Binding, EntryName, Module, OpRegistry, TensorValue } from '@placewright/ir';
+import type { TraceEvent } from './trace.js';
+
+/** Whether an engine can run here, and what it found. */
+export interface EngineProbe {
+  readonly available: boolean;
+  readonly version?: string;
+  /** Parts that the engine can use; `how` says how to get one that is missing. */
+  readonly details: readonly {
+    readonly name: string;
+    readonly status: 'available' | 'missing';
+    readonly how?: string;
+  }[];
+}
+
+export interface LoadOptions {
+  /** Threads that one device computes with; the processor's cores shared among busy devices when left out. */
+  readonly threadsPerDevice?: number;
+  /** Whether runs record what they do, for `takeTrace`. */
+  readonly trace?: boolean;
+  /** After how long a run that is not done is given up; two minutes when left out. */
+  readonly stepTimeoutMs?: number;
+  /** Ops of the module; the built-in ones when left out. */
+  readonly registry?: OpRegistry;
+}
+
+/** How an engine runs an op: `onnx: Conv`, `runtime kernel`, `refused: why`. */
+export interface OpSupport {
+  readonly op: string;
+  readonly how: string;
+}
+
+/** What executes lowered modules. */
+export interface Engine {
+  readonly name: string;
+  /** One line. */
+  readonly summary: string;
+  /** Never throws. */
+  probe(): Promise<EngineProbe>;
+  ops(): readonly OpSupport[];
+  /** Loads a lowered module. Throws PW_ENGINE_* with everything that cannot run, before anything runs. */
+  load(module: Module, options?: LoadOptions): Promise<Session>;
+}
+
+export interface SessionRunOptions {
+  /** Tensors to give beside the entry's own fetches, by shown name: `tower_0/conv0/Conv2D:0`. */
+  readonly fetch?: readonly string[];
+}
+
+/**
+ * One loaded module with its variables and staging areas. Runs of one session follow one another. A run that fails
+ * leaves the effects of what ran before its error.
+ */
+export interface Session {
+  /** What each logical device is here. */
+  readonly bindings: readonly Binding[];
+  /**
+   * Runs the rounds of an entry and gives its fetches by name. Throws PW_ENTRY_UNKNOWN, PW_FEED_*, PW_FETCH_UNKNOWN,
+   * PW_VARIABLE_UNINITIALIZED, PW_KERNEL_INPUT, PW_DEADLOCK, PW_STEP_TIMEOUT, PW_ENGINE_*.
+   */
+  run(
+    entry: EntryName,
+    feeds?: ReadonlyMap<string, TensorValue>,
+    options?: SessionRunOptions,
+  ): Promise<ReadonlyMap<string, TensorValue>>;
+  /** Copies of the named variables, of all initialised ones when left out. Throws PW_VARIABLE_*. */
+  readVariables(names?: readonly string[]): Promise<ReadonlyMap<string, TensorValue>>;
+  /** Sets variables by shown name, all or none. Throws PW_VARIABLE_*. */
+  writeVariables(values: ReadonlyMap<string, TensorValue>): Promise<void>;
+  /** What was recorded since the last call; empty unless loaded with `trace`. */
+  takeTrace(): TraceEvent[];
+  /** Ends all that the session started. May be called twice. */
+  close(): Promise<void>;
+}

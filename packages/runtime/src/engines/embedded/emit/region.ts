@@ -1,0 +1,81 @@
+import {
+  type Graph,
+  type Node,
+  nodeName,
+  PlacewrightError,
+  type TensorRef,
+  tensorKey,
+  tensorTypeOf,
+} from '@placewright/ir';
+import { graphBuilder } from '../onnx/builder.js';
+import { encodeModel } from '../onnx/proto.js';
+import { emitContext, type Guard, plainName, REGION_DTYPES, type RegionValues } from './context.js';
+import { emitterOf } from './table.js';
+
+/** Pure ops of one device that run in one call, in topological order, and the tensors that go in and out. */
+export interface RegionBody {
+  readonly nodes: readonly Node[];
+  readonly inputs: readonly TensorRef[];
+  readonly outputs: readonly TensorRef[];
+}
+
+/** A region as ONNX: inputs are named `i0`, `i1`, …, outputs `o0`, …, in the order of the body and then of the guards. */
+export interface RegionModel {
+  readonly model: Uint8Array<ArrayBuffer>;
+  readonly guards: readonly Guard[];
+}
+
+/** Writes a region. The guards' tensors are outputs too where they are no inputs. Throws PW_ENGINE_OP, PW_ATTR_*. */
+export function emitRegion(graph: Graph, body: RegionBody): RegionModel {
+  const builder = graphBuilder();
+  const values: RegionValues = { builder, graph, forms: new Map(), derived: new Map(), guards: [] };
+  body.inputs.forEach((ref, i) => {
+    const { dtype, shape } = tensorTypeOf(graph, ref);
+    builder.input(`i${i}`, dtype, shape);
+    values.forms.set(tensorKey(ref), { plain: `i${i}` });
+  });
+  for (const node of body.nodes) emitNode(values, node);
+  [...body.outputs, ...unseenGuards(body, values.guards)].forEach((ref, i) => {
+    const { dtype, shape } = tensorTypeOf(graph, ref);
+    builder.output(plainName(values, ref), `o${i}`, dtype, shape);
+  });
+  return { model: encodeModel(builder.finish('region')), guards: values.guards };
+}
+
+/** Tensors of guards that are neither inputs nor outputs of the region. */
+export function unseenGuards(body: RegionBody, guards: readonly Guard[]): TensorRef[] {
+  const seen = new Set([...body.inputs, ...body.outputs].map(tensorKey));
+  return guards.flatMap(({ tensor }) => {
+    const key = tensorKey(tensor);
+    if (seen.has(key)) return [];
+    seen.add(key);
+    return [tensor];
+  });
+}
+
+function emitNode(values: RegionValues, node: Node): void {
+  const found = emitterOf(node.op);
+  if (found === undefined || 'refused' in found) {
+    throw new PlacewrightError('PW_ENGINE_OP', `${node.op} has no form in ONNX`, {
+      where: { node: nodeName(node) },
+    });
+  }
+  try {
+    found.emit(emitContext(values, node));
+  } catch (error) {
+    throw error instanceof PlacewrightError ? error.at({ node: nodeName(node) }) : error;
+  }
+}
+
+/** Why a node cannot be in a region; undefined when it can, as far as its op and types say. */
+export function whyNot(graph: Graph, node: Node): string | undefined {
+  const found = emitterOf(node.op);
+  if (found === undefined) return `the embedded engine does not know ${node.op}`;
+  if ('refused' in found) return `${node.op}: ${found.refused}`;
+  const inputs = node.inputs.map((ref) => tensorTypeOf(graph, ref).dtype);
+  const outputs = node.outputs.map(({ dtype }) => dtype);
+  const foreign = [...inputs, ...outputs].find((dtype) => !REGION_DTYPES.includes(dtype));
+  if (foreign !== undefined) return `${node.op} on ${foreign}`;
+  const operand = found.operand === -1 ? outputs[0] : inputs[found.operand ?? 0];
+  return operand === undefined || found.dtypes.includes(operand) ? undefined : `${node.op} on ${operand}`;
+}

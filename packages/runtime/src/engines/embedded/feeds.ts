@@ -1,0 +1,89 @@
+import {
+  allocate,
+  compatible,
+  type Entry,
+  elementCount,
+  formatShape,
+  formatType,
+  getAttr,
+  type Module,
+  type Node,
+  type NodeId,
+  nearest,
+  nodeName,
+  nodeOf,
+  PlacewrightError,
+  type TensorValue,
+} from '@placewright/ir';
+
+/**
+ * Checks what is fed against what an entry declares and needs; gives it by placeholder.
+ * Throws PW_FEED_UNKNOWN, PW_FEED_MISSING, PW_FEED_DTYPE, PW_FEED_SHAPE, PW_FEED_DATA.
+ */
+export function checkFeeds(
+  module: Module,
+  entry: Entry,
+  given: ReadonlyMap<string, TensorValue>,
+  needed: readonly Node[],
+): Map<NodeId, TensorValue> {
+  const declared = new Map(entry.feeds.map(({ name, node }) => [name, nodeOf(module.graph, node)]));
+  const fed = new Map<NodeId, TensorValue>();
+  for (const [name, value] of given) {
+    const placeholder = declared.get(name) ?? unknownFeed(entry, name);
+    checkFeed(name, placeholder, value);
+    fed.set(placeholder.id, value);
+  }
+  for (const node of needed) if (!fed.has(node.id)) missingFeed(entry, node);
+  return fed;
+}
+
+function unknownFeed(entry: Entry, name: string): never {
+  const names = entry.feeds.map((feed) => feed.name);
+  const near = nearest(name, names);
+  const known =
+    names.length === 0 ? `${entry.name} takes no feeds` : `${entry.name} takes ${names.join(', ')}`;
+  throw new PlacewrightError('PW_FEED_UNKNOWN', `entry ${entry.name} has no feed ${JSON.stringify(name)}`, {
+    hint: near === undefined ? known : `did you mean ${JSON.stringify(near)}?`,
+  });
+}
+
+function missingFeed(entry: Entry, node: Node): never {
+  const name = entry.feeds.find((feed) => feed.node === node.id)?.name;
+  const what =
+    name === undefined ? 'a placeholder that it cannot be fed' : `the feed ${JSON.stringify(name)}`;
+  throw new PlacewrightError('PW_FEED_MISSING', `entry ${entry.name} needs ${what}`, {
+    where: { node: nodeName(node) },
+    hint:
+      name === undefined
+        ? "add the placeholder to the entry's feeds, or fetch something else"
+        : `give a value for ${JSON.stringify(name)}`,
+  });
+}
+
+function checkFeed(name: string, placeholder: Node, value: TensorValue): void {
+  const where = { node: nodeName(placeholder) };
+  const dtype = getAttr(placeholder, 'dtype', 'dtype');
+  const shape = getAttr(placeholder, 'shape', 'shape');
+  const feed = `feed ${JSON.stringify(name)}`;
+  if (value.dtype !== dtype) {
+    throw new PlacewrightError('PW_FEED_DTYPE', `${feed} must be ${dtype}, not ${value.dtype}`, { where });
+  }
+  if (!compatible(value.shape, shape)) {
+    const shapes = `${formatShape(shape)}, not ${formatShape(value.shape)}`;
+    throw new PlacewrightError('PW_FEED_SHAPE', `${feed} must have the shape ${shapes}`, { where });
+  }
+  const fault = dataFault(value);
+  if (fault !== undefined) throw new PlacewrightError('PW_FEED_DATA', `${feed} ${fault}`, { where });
+}
+
+/** What is wrong with the elements of a value from outside, as the end of a sentence; undefined when they are right. */
+export function dataFault(value: TensorValue): string | undefined {
+  const want = allocate(value.dtype, 0).constructor;
+  if (value.data.constructor !== want) {
+    return `holds its ${value.dtype} elements in a ${value.data.constructor.name}, not a ${want.name}`;
+  }
+  const count = elementCount(value.shape) ?? 0;
+  return value.data.length === count
+    ? undefined
+    : `has ${value.data.length} elements and not ${count}, as ${formatType(value)}`;
+}

@@ -1,0 +1,37 @@
+import { type DeviceName, type Module, type ResourceId, resourceName } from '@placewright/ir';
+import type { ResourceInfo } from './protocol.js';
+
+/** The variables and staging areas that live on each device. */
+export function resourcesByDevice(module: Module): Map<DeviceName, ResourceInfo[]> {
+  const out = new Map<DeviceName, ResourceInfo[]>();
+  for (const resource of module.resources.values()) {
+    const { id, device } = resource;
+    const name = resourceName(resource);
+    const list = out.get(device) ?? [];
+    out.set(device, list);
+    if (resource.kind === 'variable')
+      list.push({ kind: 'variable', id, name, dtype: resource.dtype, shape: resource.shape });
+    if (resource.kind === 'stagingArea') {
+      list.push({ kind: 'stagingArea', id, name, types: resource.types, capacity: resource.capacity });
+    }
+  }
+  return out;
+}
+
+export interface NamedVariable {
+  readonly id: ResourceId;
+  readonly device: DeviceName;
+  readonly info: Extract<ResourceInfo, { kind: 'variable' }>;
+}
+
+/** Variables by shown name. */
+export function variablesByName(
+  resources: ReadonlyMap<DeviceName, readonly ResourceInfo[]>,
+): Map<string, NamedVariable> {
+  const named = new Map<string, NamedVariable>();
+  for (const [device, infos] of resources) {
+    for (const info of infos)
+      if (info.kind === 'variable') named.set(info.name, { id: info.id, device, info });
+  }
+  return named;
+}

@@ -1,0 +1,316 @@
+import { createHash } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import {
+  allocate,
+  type Binding,
+  builtinRegistry,
+  type DeviceName,
+  ENTRY_NAMES,
+  type Entry,
+  type EntryName,
+  elementCount,
+  type Module,
+  type Node,
+  nodeName,
+  PlacewrightError,
+  type TensorRef,
+  type TensorValue,
+} from '@placewright/ir';
+import type { LoadOptions, Session, SessionRunOptions } from '../../engine.js';
+import { fetchRef, sessionClosed, uninitialized, unknownVariable } from '../../names.js';
+import { devicesOf } from '../../partition.js';
+import { checkFeeds, dataFault } from './feeds.js';
+import { type CollectivePlan, planRound, type RoundPlan } from './plan.js';
+import { type Pool, startPool } from './pool.js';
+import type { SharedCollective, ToWorker } from './protocol.js';
+import { type NamedVariable, resourcesByDevice, variablesByName } from './resources.js';
+import { createRunner, type Runner } from './runner.js';
+import { checkVariable, copyOf } from './store.js';
+import { checkSupport } from './support.js';
+
+/** Beyond this a process would be threads and channels, and little else. */
+const MAX_WORKERS = 64;
+const DEFAULT_TIMEOUT_MS = 120_000;
+/** Plans of other fetches than the entry's own that are kept. */
+const MAX_PLANS = 64;
+
+/** One round of an entry on all devices. */
+interface InstalledRound {
+  readonly plan: number;
+  readonly round: RoundPlan;
+}
+
+/** Loads a module: plans every entry, starts the workers and prepares the regions. Throws PW_ENGINE_*, PW_DEADLOCK. */
+export async function loadSession(module: Module, options: LoadOptions = {}): Promise<Session> {
+  checkSupport(module, options.registry ?? builtinRegistry);
+  const devices = devicesOf(module);
+  if (devices.length > MAX_WORKERS) {
+    throw new PlacewrightError(
+      'PW_ENGINE_DEVICES',
+      `${devices.length} devices are more than ${MAX_WORKERS} threads`,
+      {
+        hint: 'compile for fewer devices',
+      },
+    );
+  }
+  const planner = createPlanner(module);
+  for (const entry of Object.values(module.entries)) planner.rounds(entry, []);
+  const resources = resourcesByDevice(module);
+  const threads = options.threadsPerDevice ?? threadsFor(planner.all());
+  const runner = createRunner({ devices, timeoutMs: options.stepTimeoutMs ?? DEFAULT_TIMEOUT_MS });
+  const trace = options.trace ?? false;
+  const pool = await startPool({
+    devices,
+    resources,
+    threads,
+    trace,
+    onNews: runner.news,
+    onCrash: runner.crash,
+  });
+  runner.attach(pool);
+  try {
+    for (const installed of planner.all()) await install(pool, installed, planner);
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+  pool.hold(false);
+  return session({ module, devices, pool, runner, planner, resources });
+}
+
+interface Parts {
+  readonly module: Module;
+  readonly devices: readonly DeviceName[];
+  readonly pool: Pool;
+  readonly runner: Runner;
+  readonly planner: Planner;
+  readonly resources: ReturnType<typeof resourcesByDevice>;
+}
+
+function session(parts: Parts): Session {
+  const { devices, pool, runner } = parts;
+  let queue: Promise<unknown> = Promise.resolve();
+  let closed: Promise<void> | undefined;
+  /** Calls one after the other, with the process held while one is under way. */
+  const serially = <T>(body: () => Promise<T>): Promise<T> => {
+    const result = queue.then(async () => {
+      if (closed !== undefined) throw sessionClosed();
+      pool.hold(true);
+      try {
+        return await body();
+      } finally {
+        if (closed === undefined) pool.hold(false);
+      }
+    });
+    queue = result.catch(() => undefined);
+    return result;
+  };
+  return {
+    bindings: devices.map((device, i): Binding => ({ device, target: `cpu worker ${i}` })),
+    run: (entry, feeds = new Map(), options = {}) => serially(() => runEntry(parts, entry, feeds, options)),
+    readVariables: (names) => serially(() => readVariables(parts, names)),
+    writeVariables: (values) => serially(() => writeVariables(parts, values)),
+    takeTrace: () => runner.takeTrace(),
+    close: () => {
+      runner.stop(sessionClosed());
+      closed ??= pool.close();
+      return closed;
+    },
+  };
+}
+
+// Plans.
+
+interface Planner {
+  rounds(entry: Entry, extra: readonly TensorRef[]): readonly InstalledRound[];
+  all(): readonly InstalledRound[];
+  /** Memory that the members of a collective share, the same in all plans. */
+  share(collective: CollectivePlan): SharedCollective;
+}
+
+function createPlanner(module: Module): Planner {
+  const known = new Map<string, readonly InstalledRound[]>();
+  const memory = new Map<string, Pick<SharedCollective, 'rows' | 'sum'>>();
+  let next = 0;
+  return {
+    rounds: (entry, extra) => {
+      const key = JSON.stringify([entry.name, extra.map(({ node, port }) => [node, port])]);
+      const found = known.get(key);
+      if (found !== undefined) return found;
+      const made = planEntry(module, entry, extra).map((round) => ({ plan: next++, round }));
+      if (known.size < MAX_PLANS) known.set(key, made);
+      return made;
+    },
+    all: () => [...known.values()].flat(),
+    share: (collective) => {
+      const { name, dtype, shape, members } = collective;
+      const key = JSON.stringify([name, dtype, shape, members.length]);
+      const bytes = (elementCount(shape) ?? 0) * allocate(dtype, 0).BYTES_PER_ELEMENT;
+      const found = memory.get(key) ?? {
+        rows: new SharedArrayBuffer(bytes * members.length),
+        sum: new SharedArrayBuffer(bytes),
+      };
+      memory.set(key, found);
+      return { ...collective, ...found };
+    },
+  };
+}
+
+function planEntry(module: Module, entry: Entry, extra: readonly TensorRef[]): RoundPlan[] {
+  const names = [...entry.fetches.map(({ name }) => name), ...extra.map((ref) => tensorName(module, ref))];
+  const rounds = Math.max(entry.rounds.length, 1);
+  return Array.from({ length: rounds }, (_, round) =>
+    planRound({ module, entry, round, extra, names, hash }),
+  );
+}
+
+function tensorName(module: Module, { node, port }: TensorRef): string {
+  const found = module.graph.nodes.get(node);
+  return `${found === undefined ? node : nodeName(found)}:${port}`;
+}
+
+function hash(model: Uint8Array): string {
+  return createHash('sha1').update(model).digest('hex');
+}
+
+async function install(pool: Pool, { plan, round }: InstalledRound, planner: Planner): Promise<void> {
+  const collectives = round.collectives.map((collective) => planner.share(collective));
+  const calls = round.devices.map((device) => {
+    const models = device.tasks.flatMap((task) => {
+      const model = task.kind === 'region' ? round.models.get(task.model) : undefined;
+      return task.kind === 'region' && model !== undefined ? [[task.model, model] as const] : [];
+    });
+    return pool.call(
+      device.device,
+      (call): ToWorker => ({ kind: 'install', call, plan, device, collectives, models }),
+    );
+  });
+  await Promise.all(calls);
+}
+
+const HEAVY = new Set(['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter', 'MatMul']);
+
+/** The cores shared among the devices that compute much at the same time. */
+function threadsFor(rounds: readonly InstalledRound[]): number {
+  const busy = new Set<DeviceName>();
+  for (const { round } of rounds) {
+    for (const { device, nodes } of round.regions)
+      if (nodes.some(({ op }) => HEAVY.has(op))) busy.add(device);
+  }
+  return Math.max(1, Math.floor(availableParallelism() / Math.max(1, busy.size)));
+}
+
+// Runs.
+
+async function runEntry(
+  { module, pool, runner, planner }: Parts,
+  name: EntryName,
+  feeds: ReadonlyMap<string, TensorValue>,
+  options: SessionRunOptions,
+): Promise<ReadonlyMap<string, TensorValue>> {
+  const entry = entryOf(module, name);
+  const extra = (options.fetch ?? []).map((text) => fetchRef(module, text));
+  const before = new Set(planner.all());
+  const rounds = planner.rounds(entry, extra);
+  for (const round of rounds) if (!before.has(round) && extra.length > 0) await install(pool, round, planner);
+  const needed = rounds.flatMap(({ round }) => round.feeds.map(({ node }): Node => node));
+  const fed = checkFeeds(module, entry, feeds, needed);
+  const step = runner.nextStep();
+  let fetched: ReadonlyMap<string, TensorValue> = new Map();
+  for (const { plan, round } of rounds) {
+    const values = round.feeds.flatMap(({ node, at }) => {
+      const value = fed.get(node.id);
+      return value === undefined ? [] : [{ ...at, value: copyOf(value) }];
+    });
+    fetched = await runner.run({
+      plan,
+      step,
+      entry: name,
+      devices: round.devices.map(({ device }) => device),
+      feeds: values,
+    });
+  }
+  return fetched;
+}
+
+function entryOf(module: Module, name: EntryName): Entry {
+  const entry = module.entries[name];
+  if (entry !== undefined) return entry;
+  const there = ENTRY_NAMES.filter((other) => module.entries[other] !== undefined);
+  throw new PlacewrightError(
+    'PW_ENTRY_UNKNOWN',
+    `module ${JSON.stringify(module.name)} has no entry ${JSON.stringify(name)}`,
+    {
+      hint: there.length === 0 ? 'the module has no entries' : `it has: ${there.join(', ')}`,
+    },
+  );
+}
+
+// Variables.
+
+async function readVariables(
+  { pool, resources }: Parts,
+  names?: readonly string[],
+): Promise<ReadonlyMap<string, TensorValue>> {
+  const named = variablesByName(resources);
+  const wanted = names ?? [...named.keys()];
+  const found = wanted.map((name) => ({
+    name,
+    ...namedVariable(named, name),
+  }));
+  const values = new Map<string, TensorValue>();
+  await Promise.all(
+    [...grouped(found)].map(async ([device, list]) => {
+      const got = await pool.call(device, (call) => ({ kind: 'read', call, ids: list.map(({ id }) => id) }));
+      list.forEach(({ name }, i) => {
+        const value = got[i];
+        if (value !== null && value !== undefined) values.set(name, value);
+        else if (names !== undefined) throw uninitialized(name);
+      });
+    }),
+  );
+  // In the order asked for, whichever device answered first.
+  return new Map(
+    wanted.flatMap((name) => (values.has(name) ? [[name, values.get(name) as TensorValue] as const] : [])),
+  );
+}
+
+function grouped<T extends { readonly device: DeviceName }>(items: readonly T[]): Map<DeviceName, T[]> {
+  const out = new Map<DeviceName, T[]>();
+  for (const item of items) {
+    const list = out.get(item.device) ?? [];
+    out.set(item.device, list);
+    list.push(item);
+  }
+  return out;
+}
+
+function namedVariable(named: ReadonlyMap<string, NamedVariable>, name: string): NamedVariable {
+  const found = named.get(name);
+  if (found === undefined) throw unknownVariable(name, [...named.keys()]);
+  return found;
+}
+
+async function writeVariables(
+  { pool, resources }: Parts,
+  values: ReadonlyMap<string, TensorValue>,
+): Promise<void> {
+  const named = variablesByName(resources);
+  const items = [...values].map(([name, value]) => {
+    const { id, device, info } = namedVariable(named, name);
+    const fault = dataFault(value);
+    if (fault !== undefined) {
+      throw new PlacewrightError(
+        'PW_VARIABLE_DATA',
+        `the value for variable ${JSON.stringify(name)} ${fault}`,
+      );
+    }
+    checkVariable(info, value);
+    return { id, device, value };
+  });
+  await Promise.all(
+    [...grouped(items)].map(([device, list]) =>
+      pool.call(device, (call) => ({ kind: 'write', call, values: list })),
+    ),
+  );
+}

@@ -1,0 +1,63 @@
+import {
+  type Entry,
+  entryNodes,
+  type Module,
+  type Node,
+  nodeName,
+  nodeOf,
+  type OpRegistry,
+  PlacewrightError,
+} from '@placewright/ir';
+import type { OpSupport } from '../../engine.js';
+import { whyNot } from './emit/region.js';
+import { emitters } from './emit/table.js';
+import { isRuntimeOp, runtimeOps } from './op-kinds.js';
+
+const HALF: readonly string[] = ['float16', 'bfloat16', 'string'];
+const SHOWN = 8;
+
+/** How each built-in op runs, by name. */
+export function opSupport(): OpSupport[] {
+  const regions = Object.entries(emitters).map(([op, found]) => ({
+    op,
+    how: 'refused' in found ? `refused: ${found.refused}` : found.how,
+  }));
+  const runtime = Object.entries(runtimeOps).map(([op, how]) => ({ op, how }));
+  return [...regions, ...runtime].sort((a, b) => (a.op < b.op ? -1 : 1));
+}
+
+/** Throws PW_ENGINE_OP with every op of the module's entries that cannot run here, and the first nodes that have it. */
+export function checkSupport(module: Module, registry: OpRegistry): void {
+  const nodes = new Set(
+    Object.values(module.entries).flatMap((entry: Entry) => [...entryNodes(module, entry)]),
+  );
+  const reasons = new Map<string, string[]>();
+  for (const id of nodes) {
+    const node = nodeOf(module.graph, id);
+    const why = refusal(module, registry, node);
+    if (why !== undefined) reasons.set(why, [...(reasons.get(why) ?? []), nodeName(node)]);
+  }
+  throwRefused(reasons);
+}
+
+/** Throws PW_ENGINE_OP for reasons with the nodes that they hold for, if there are any. */
+export function throwRefused(reasons: ReadonlyMap<string, readonly string[]>): void {
+  const [first] = reasons.values();
+  if (first === undefined) return;
+  const lines = [...reasons].map(([why, names]) => {
+    const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
+    return `${why} (${names.slice(0, SHOWN).join(', ')}${more})`;
+  });
+  throw new PlacewrightError('PW_ENGINE_OP', `the embedded engine cannot run ${lines.join('; ')}`, {
+    where: { node: first[0] ?? '' },
+    hint: 'run it on the reference engine, or replace these ops',
+  });
+}
+
+function refusal(module: Module, registry: OpRegistry, node: Node): string | undefined {
+  if (node.op === 'Barrier') return 'Barrier: one process has no tasks to wait for';
+  if (!isRuntimeOp(node.op))
+    return registry.ops.has(node.op) ? whyNot(module.graph, node) : `the unknown op ${node.op}`;
+  const half = node.outputs.find(({ dtype }) => HALF.includes(dtype));
+  return half === undefined ? undefined : `${node.op} on ${half.dtype}`;
+}
