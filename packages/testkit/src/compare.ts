@@ -10,6 +10,14 @@ export interface Tolerance {
   readonly absolute: number;
 }
 
+/** How far apart two tensors are: the largest difference of two elements; 0 where there are none. */
+export function distance(a: TensorValue | undefined, b: TensorValue | undefined): number {
+  let most = 0;
+  const length = Math.min(a?.data.length ?? 0, b?.data.length ?? 0);
+  for (let i = 0; i < length; i++) most = Math.max(most, Math.abs(Number(a?.data[i]) - Number(b?.data[i])));
+  return most;
+}
+
 /** For whole training runs of a few steps: about a thousand roundings. */
 export const RUN_TOLERANCE: Tolerance = { relative: 1e-4, absolute: 2e-5 };
 /** For one op against another implementation of it. */

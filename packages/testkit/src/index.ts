@@ -19,6 +19,7 @@ export * from './engine/suite.js';
 export { contractLaw } from './laws/contract.js';
 export { checkEdit, patchLaw } from './laws/edits.js';
 export { checkTextForm, sameModule, textLaw } from './laws/form.js';
+export { checkGradient } from './laws/gradient.js';
 export * from './laws/index.js';
 export type { Law } from './laws/law.js';
 export * from './laws/meaning.js';

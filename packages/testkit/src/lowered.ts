@@ -1,5 +1,12 @@
 import { createInterpreter, type Interpreter, type Schedule } from '@placewright/interp';
-import type { Module, OpRegistry, ResourceId, TensorValue, VariableResource } from '@placewright/ir';
+import type {
+  EntryName,
+  Module,
+  OpRegistry,
+  ResourceId,
+  TensorValue,
+  VariableResource,
+} from '@placewright/ir';
 import { resourceName } from '@placewright/ir';
 
 export type Feeds = ReadonlyMap<string, TensorValue>;
@@ -35,9 +42,12 @@ export function runLowered(module: Module, feeds: RunFeeds, options: RunLoweredO
   if (module.entries.postInit !== undefined) session.run('postInit', new Map(), how);
   const start = session.readVariables();
   if (module.entries.warmUp !== undefined)
-    session.run('warmUp', neededFeeds(module, 'warmUp', feeds.warmUp), how);
-  const steps = feeds.steps.map((batch) => runStep(session, batch, how));
-  const inference = module.entries.eval === undefined ? new Map() : session.run('eval', feeds.eval, how);
+    session.run('warmUp', feedsFor(module, 'warmUp', feeds.warmUp), how);
+  const steps = feeds.steps.map((batch) => runStep(session, feedsFor(module, 'step', batch), how));
+  const inference =
+    module.entries.eval === undefined
+      ? new Map()
+      : session.run('eval', feedsFor(module, 'eval', feeds.eval), how);
   return { start, steps, eval: inference };
 }
 
@@ -46,7 +56,8 @@ function runStep(session: Interpreter, batch: Feeds, how: { schedule?: Schedule 
   return { fetches, variables: session.readVariables() };
 }
 
-function neededFeeds(module: Module, entry: 'warmUp', feeds: Feeds): Feeds {
+/** Those of the feeds that an entry takes: what is no longer needed has no placeholder. */
+export function feedsFor(module: Module, entry: EntryName, feeds: Feeds): Feeds {
   const names = new Set(module.entries[entry]?.feeds.map(({ name }) => name));
   return new Map([...feeds].filter(([name]) => names.has(name)));
 }

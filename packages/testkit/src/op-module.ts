@@ -1,5 +1,6 @@
 import {
   builtinRegistry,
+  type Entry,
   edit,
   emptyModule,
   type GraphEditor,
@@ -36,7 +37,7 @@ interface Build {
 
 /**
  * The module of a case: `init` sets the variables, `step` feeds `in0`, `in1`, … and fetches `out0`, `out1`, …, and with
- * `backward` also `grad0`, … , the gradients of a weighted sum of the float outputs by the float inputs.
+ * `backward` also `sum`, a weighted sum of the float outputs, and `grad0`, …, its gradients by those inputs that it depends on.
  */
 export function opModule(plan: OpCase, options: { readonly backward?: boolean } = {}): OpModule {
   const feeds = new Map<string, TensorValue>();
@@ -60,11 +61,26 @@ export function opModule(plan: OpCase, options: { readonly backward?: boolean } 
     );
     const outputs = editor.node(node).outputs.map((_, port) => ({ node, port }));
     const backward = options.backward === true ? addBackward(build, inputs, outputs) : [];
-    finish(build, [...named('out', outputs), ...named('grad', backward)], [[node]]);
+    finish(build, [...named('out', outputs), ...backward], [[node]]);
     const init = variables.map(({ assign }) => assign);
     editor.setEntry({ name: 'init', feeds: [], fetches: [], rounds: [init] });
   });
   return { module, feeds };
+}
+
+/** The case with all its floats in float64: for differences that float32 would drown. */
+export function inFloat64(plan: OpCase): OpCase {
+  const wide = <T extends OpCase['inputs'][number] | number>(input: T): T =>
+    typeof input === 'object' && 'data' in input ? { ...input, ...withDType(input, 'float64') } : input;
+  const inputs = plan.inputs.map((input) =>
+    'data' in input ? wide(input) : { ...input, inputs: input.inputs.map(wide) },
+  );
+  return { ...plan, inputs, variables: plan.variables.map(wide) };
+}
+
+function withDType(value: TensorValue, dtype: 'float32' | 'float64'): TensorValue {
+  if (value.dtype !== 'float32' || dtype === 'float32') return value;
+  return { dtype, shape: value.shape, data: Float64Array.from(value.data as Float32Array) };
 }
 
 /** Whether gradients flow through the op of a case. */
@@ -79,10 +95,12 @@ function floatInputs({ inputs, constants }: OpCase): number[] {
   );
 }
 
+type Fetch = Entry['fetches'][number];
+
 const named = (prefix: string, tensors: readonly TensorRef[]) =>
   tensors.map((tensor, i) => ({ name: `${prefix}${i}`, tensor }));
 
-function finish(build: Build, fetches: { name: string; tensor: TensorRef }[], rounds: NodeId[][]): void {
+function finish(build: Build, fetches: Fetch[], rounds: NodeId[][]): void {
   const { editor, placeholders } = build;
   editor.setEntry({ name: 'step', feeds: placeholders, fetches, rounds });
   editor.setFrame({ towers: 1, cluster: localCluster({ numGpus: 4 }) });
@@ -166,26 +184,31 @@ function addBackward(
   { editor, plan }: Build,
   inputs: readonly TensorRef[],
   outputs: readonly TensorRef[],
-): TensorRef[] {
+): Fetch[] {
   const random = randomSource(outputs.length);
   const before = new Set(editor.graph.nodes.keys());
   const terms = outputs.flatMap((output) => {
     const { dtype, shape } = editor.type(output);
-    if (dtype !== 'float32') return [];
+    if (dtype !== 'float32' && dtype !== 'float64') return [];
     // An unknown first dimension takes weights that are the same for all its rows.
     const known = shape.map((dim) => dim ?? 1);
-    const weights = addConstant(editor, randomFloats(known, random, [0.5, 1.5]));
-    const axes = shape.map((_, i) => i);
-    return [add(editor, 'Sum', [add(editor, 'Mul', [output, weights])], { axes })];
+    const weights = addConstant(editor, withDType(randomFloats(known, random, [0.5, 1.5]), dtype));
+    const axis = shape.map((_, i) => i);
+    return [add(editor, 'Sum', [add(editor, 'Mul', [output, weights])], { axis })];
   });
   const [first] = terms;
   if (first === undefined) return [];
   const loss = add(editor, 'AddN', terms);
-  const wanted = floatInputs(plan).flatMap((i) => inputs[i] ?? []);
-  const found = gradients(editor, builtinRegistry, [loss], wanted);
+  const wanted = floatInputs(plan).map((i) => ({ name: `grad${i}`, x: inputs[i] ?? missing() }));
+  const xs = wanted.map(({ x }) => x);
+  const found = gradients(editor, builtinRegistry, [loss], xs);
   for (const [id, node] of editor.graph.nodes)
     if (!before.has(id) && node.device === '') editor.updateNode(id, { device: HOME }, WHY);
-  return found.filter((gradient) => gradient !== null);
+  const fetches = wanted.flatMap(({ name }, i) => {
+    const tensor = found[i];
+    return tensor === null || tensor === undefined ? [] : [{ name, tensor }];
+  });
+  return [{ name: 'sum', tensor: loss }, ...fetches];
 }
 
 function add(editor: GraphEditor, op: string, inputs: readonly TensorRef[], attrs = {}): TensorRef {

@@ -11,6 +11,8 @@ import { addWishes } from './wishes.js';
 /** Steps that a law looks at: enough for what is staged to come through twice. */
 export const DEFAULT_STEPS = 4;
 
+const SHAKES = [1, 2, 3];
+
 /** A case compiled, with what the laws compare; runs are made when first asked for. */
 export interface Prepared {
   readonly case: TrainingCase;
@@ -20,6 +22,8 @@ export interface Prepared {
   readonly lowered: () => Trace;
   /** What training means. */
   readonly oracle: () => OracleRun;
+  /** The same with weights that are off by their last bits, several times: how much rounding can matter. */
+  readonly shaken: () => readonly OracleRun[];
 }
 
 export interface PrepareOptions {
@@ -41,12 +45,15 @@ export function prepare(plan: TrainingCase, options: PrepareOptions = {}): Prepa
 /** A compilation with its runs, each made once. */
 export function withRuns(compilation: Compilation, feeds: RunFeeds): Omit<Prepared, 'case'> {
   const { choices, contract, module, source } = compilation;
-  const registry = builtinRegistry;
+  const world = { choices, contract, towers: module.towers, registry: builtinRegistry };
   return {
     compilation,
     feeds,
     lowered: once(() => runLowered(module, feeds)),
-    oracle: once(() => simulate(source, { choices, contract, towers: module.towers, registry }, feeds)),
+    oracle: once(() => simulate(source, world, feeds)),
+    shaken: once(() =>
+      SHAKES.map((seed) => simulate(source, { ...world, shake: randomSource(seed) }, feeds)),
+    ),
   };
 }
 

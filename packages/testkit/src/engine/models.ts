@@ -5,7 +5,7 @@ import { type TrainingCase, trainingCases } from '../arbitraries/case.js';
 import { type StrategyPlan, strategyPlans } from '../arbitraries/strategy.js';
 import { mustBeNear, type Tolerance } from '../compare.js';
 import { broken } from '../laws/law.js';
-import type { Feeds, RunFeeds, Trace } from '../lowered.js';
+import { type Feeds, feedsFor, type RunFeeds, type Trace } from '../lowered.js';
 import { type Prepared, prepare } from '../prepare.js';
 import { type EngineCheck, propertyCheck, type SuiteOptions } from './property.js';
 import { type Load, type SessionLike, withSession } from './session.js';
@@ -61,7 +61,7 @@ async function trace(session: SessionLike, module: Module, feeds: RunFeeds): Pro
 async function start(session: SessionLike, module: Module, warmUp: Feeds): Promise<void> {
   await session.run('init');
   if (module.entries.postInit !== undefined) await session.run('postInit');
-  if (module.entries.warmUp !== undefined) await session.run('warmUp', warmUp);
+  if (module.entries.warmUp !== undefined) await session.run('warmUp', feedsFor(module, 'warmUp', warmUp));
 }
 
 async function compareTraining(load: Load, prepared: Prepared, tolerance: Tolerance): Promise<void> {
@@ -88,7 +88,7 @@ async function compareInner(
   const reference = createInterpreter(module);
   reference.run('init');
   if (module.entries.postInit !== undefined) reference.run('postInit');
-  if (module.entries.warmUp !== undefined) reference.run('warmUp', feeds.warmUp);
+  if (module.entries.warmUp !== undefined) reference.run('warmUp', feedsFor(module, 'warmUp', feeds.warmUp));
   const batch = feeds.steps[0] ?? new Map();
   const want = reference.run('step', batch, { fetch: tensors });
   const names = tensors.map((ref) => tensorName(module, ref));

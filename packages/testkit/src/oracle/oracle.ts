@@ -20,6 +20,11 @@ export interface OracleWorld {
   readonly contract: Contract;
   readonly towers: number;
   readonly registry: OpRegistry;
+  /**
+   * Numbers in [0, 1): each reading of a weight is off by up to two of its last bits. Runs that differ in nothing else
+   * show how far rounding alone carries.
+   */
+  readonly shake?: () => number;
 }
 
 /** One set of variables: all towers', or one tower's. By logical name; `values[0]` is the variable, then its slots. */
@@ -107,7 +112,10 @@ function compute(
   batch: Feeds,
 ): Computed {
   const results = Array.from({ length: world.towers }, (_, tower) =>
-    model.run(asTensors(model, read[tower] ?? read[0]), rowsOf(batch, tower, world.towers)),
+    model.run(
+      shaken(asTensors(model, read[tower] ?? read[0]), world.shake),
+      rowsOf(batch, tower, world.towers),
+    ),
   );
   return { results, read };
 }
@@ -118,6 +126,14 @@ function asTensors(model: TowerModel, set: VariableSet | undefined): Map<string,
       const data = set?.get(name)?.[0] ?? new Float32Array();
       return [name, { dtype: 'float32', shape: shape.map((dim) => dim ?? 0), data }];
     }),
+  );
+}
+
+function shaken(values: Map<string, TensorValue>, shake: OracleWorld['shake']): Map<string, TensorValue> {
+  if (shake === undefined) return values;
+  const off = (x: number): number => x * (1 + 2 ** -21 * (shake() - 0.5));
+  return new Map(
+    [...values].map(([name, value]) => [name, { ...value, data: (value.data as Float32Array).map(off) }]),
   );
 }
 

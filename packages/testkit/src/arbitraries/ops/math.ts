@@ -12,7 +12,7 @@ function reduction(): OpGenerator {
     .chain((x) =>
       fc
         .tuple(fc.subarray(x.shape.map((_, i) => i)), fc.boolean())
-        .map(([axes, keep_dims]) => opCase([x], { axes, keep_dims })),
+        .map(([axis, keep_dims]) => opCase([x], { axis, keep_dims })),
     );
 }
 
