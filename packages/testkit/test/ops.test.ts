@@ -26,8 +26,8 @@ describe('gradients are what differences say', () => {
       const property = fc.property(cases, (plan) => {
         if (hasBackward(plan) && checkGradient(plan)) checked += 1;
       });
-      fc.assert(property, { seed: 5, numRuns: 15 });
-      // NCCL's members have no gradient of their own.
+      fc.assert(property, { seed: 5, numRuns: op === 'Cast' ? 60 : 15 });
+      // Most casts are to integers, and flat.
       expect(checked).toBeGreaterThan(0);
     });
   }
