@@ -1,0 +1,129 @@
+import { type Module, moduleToJson, printModule } from '@placewright/ir';
+import type { Compilation, PassRecord } from '@placewright/passes';
+import type { Command } from 'commander';
+import { checkDistinct, checkWritable, writeAtomically } from '../files.js';
+import { type Io, printJson, printLine } from '../io.js';
+import { constantsPath, type Lowered, lower, writeModule } from '../lower.js';
+import { addOptions, readOptions } from '../options/command-line.js';
+import { type ModelSettings, modelSettings, pickWord } from '../options/settings.js';
+import { FILE_OPTIONS, MODEL_OPTIONS } from '../options/table.js';
+import { deviceTable, type PassRow, passRows, placementOf } from '../train/run-report.js';
+import { formatMs } from '../ui/numbers.js';
+import { type Column, formatTable } from '../ui/table.js';
+import { type CommandContext, createCommand } from './command.js';
+import { PASS_NAMES } from './passes.js';
+
+interface Outputs {
+  readonly out?: string;
+  /** True for a summary on the output, a path for the module in a file. */
+  readonly json?: true | string;
+  readonly printAfter?: string;
+}
+
+/** `placewright compile`. */
+export function compileCommand({ io }: CommandContext): Command {
+  const command = createCommand(
+    'compile',
+    'compile a model and show what would run where, without running it',
+    [
+      [
+        'placewright compile --model lenet --strategy parameter_server --num-gpus 2',
+        'devices, traffic, and what each pass did',
+      ],
+      [
+        'placewright compile --model lenet --num-gpus 2 --out lenet.pw --json lenet.json',
+        "the lowered graph's text, and the same as JSON",
+      ],
+      [
+        'placewright compile --model tiny --print-after autodiff',
+        'the graph as one pass leaves it; `all` for every pass',
+      ],
+      ['placewright compile --model tiny --num-gpus 2 --json', 'the summary as JSON'],
+    ],
+  );
+  addOptions(command, { ...MODEL_OPTIONS, out: FILE_OPTIONS.out });
+  return command
+    .option('--options <file>', "options from a JSON file, by tf_cnn_benchmarks' names; flags go first")
+    .option(
+      '--json [file]',
+      'write the lowered graph as JSON into a file; without one, print the summary as JSON',
+    )
+    .option('--print-after <pass>', 'print the text form after a pass, or after `all`')
+    .action((flags: Record<string, unknown> & Outputs) => {
+      const settings = modelSettings(readOptions(flags), flags.options !== undefined);
+      compileOnce(io, settings, flags);
+    });
+}
+
+function compileOnce(io: Io, settings: ModelSettings, { out, json, printAfter }: Outputs): void {
+  const after =
+    printAfter === undefined
+      ? undefined
+      : pickWord('PW_PASS_UNKNOWN', 'pass', printAfter, ['all', ...PASS_NAMES]);
+  const jsonFile = typeof json === 'string' ? json : undefined;
+  checkDistinct([out, out === undefined ? undefined : constantsPath(out), jsonFile]);
+  for (const path of [out, jsonFile]) if (path !== undefined) checkWritable(path);
+  const lowered = lower(settings, (record) => {
+    // With the summary as JSON, the output is for that alone.
+    if (after === 'all' || after === record.pass)
+      printAfterPass(json === true ? io.stderr : io.stdout, record);
+  });
+  const { module } = lowered.compilation;
+  const files = out === undefined ? [] : writeModule(out, module);
+  if (jsonFile !== undefined) {
+    writeAtomically(jsonFile, moduleJsonText(module));
+    files.push(jsonFile);
+  }
+  if (json === true) printJson(io.stdout, summaryJson(settings, lowered, files));
+  else if (after === undefined) printLine(io.stdout, summary(settings, lowered, files));
+}
+
+function moduleJsonText(module: Module): string {
+  return `${JSON.stringify(moduleToJson(module), null, 1)}\n`;
+}
+
+function printAfterPass(output: Io['stdout'], { pass, after }: PassRecord): void {
+  printLine(output, `=== after ${pass}`);
+  output.write(printModule(after).text);
+}
+
+function summary(settings: ModelSettings, { compilation, ms }: Lowered, files: readonly string[]): string {
+  const { module } = compilation;
+  return [
+    `${settings.model.name} by ${settings.strategy} for ${settings.numGpus} towers of ${settings.batchSize}: ${module.graph.nodes.size} nodes, ${formatMs(ms)} ms`,
+    '',
+    deviceTable(placementOf(module, settings.batchSize), []),
+    '',
+    passTable(compilation),
+    ...(files.length === 0 ? [] : ['', ...files.map((file) => `wrote ${file}`)]),
+  ].join('\n');
+}
+
+function passTable(compilation: Compilation): string {
+  const columns: Column<PassRow>[] = [
+    { title: 'pass', text: ({ pass }) => pass },
+    { title: 'ms', right: true, text: ({ ms }) => formatMs(ms) },
+    { title: 'verify ms', right: true, text: ({ verifyMs }) => formatMs(verifyMs) },
+    { title: 'added', right: true, text: ({ added }) => String(added) },
+    { title: 'changed', right: true, text: ({ updated }) => String(updated) },
+    { title: 'removed', right: true, text: ({ removed }) => String(removed) },
+  ];
+  return formatTable(columns, passRows(compilation));
+}
+
+function summaryJson(settings: ModelSettings, { compilation, ms }: Lowered, files: readonly string[]) {
+  const { module, choices, contract } = compilation;
+  return {
+    model: settings.model.name,
+    strategy: settings.strategy,
+    towers: settings.numGpus,
+    batchSize: settings.batchSize,
+    nodes: module.graph.nodes.size,
+    ms,
+    choices,
+    contract,
+    ...placementOf(module, settings.batchSize),
+    passes: passRows(compilation),
+    files,
+  };
+}

@@ -1,0 +1,122 @@
+import { formatBinding, PlacewrightError } from '@placewright/ir';
+import { type Engine, findEngine, type Session } from '@placewright/runtime';
+import type { Command } from 'commander';
+import { EXIT } from '../errors.js';
+import { checkDistinct, checkWritable } from '../files.js';
+import type { Io } from '../io.js';
+import { constantsPath, type Lowered, lower, writeModule } from '../lower.js';
+import { addOptions, readOptions } from '../options/command-line.js';
+import { modelSettings } from '../options/settings.js';
+import { FILE_OPTIONS, MODEL_OPTIONS, type OptionValues, RUN_OPTIONS } from '../options/table.js';
+import { loadData } from '../train/data.js';
+import { printOutcome, printStart, warnOfSum, writeOutputs } from '../train/output.js';
+import { runTraining, stepsOf, type TrainingRun } from '../train/run-training.js';
+import { type CommandContext, createCommand } from './command.js';
+
+/** Flags that say how a run is shown. */
+export interface Display {
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
+/** `placewright train`. */
+export function trainCommand({ io, finish }: CommandContext): Command {
+  const command = createCommand('train', 'compile a model and train it on the devices of this machine', [
+    [
+      'placewright train --model lenet --strategy replicated --num-gpus 2 --reduction mean --report report.html',
+      'LeNet on handwritten digits, with two towers, and a page that shows the run',
+    ],
+    [
+      'placewright train --model mlp --num-gpus 4 --strategy parameter_server --staged-vars --epochs 1',
+      'four towers that share variables and read them a step late',
+    ],
+    [
+      'placewright train --options case.json --tensors tiny.tensors.json --steps 15 --engine reference --json',
+      "tf_cnn_benchmarks' options and recorded tensors; prints the losses and the norms of the final variables",
+    ],
+    [
+      'placewright train --model lenet --num-gpus 2 --steps 20 --trace trace.json',
+      'see on a time line how the devices overlap',
+    ],
+  ]);
+  addOptions(command, { ...MODEL_OPTIONS, ...RUN_OPTIONS, ...FILE_OPTIONS });
+  return command
+    .option('--options <file>', "options from a JSON file, by tf_cnn_benchmarks' names; flags go first")
+    .option('--json', 'print the result as JSON')
+    .option('--quiet', 'show no progress')
+    .addHelpText('after', AFTERWORD)
+    .action(async (flags: Record<string, unknown>) => {
+      const display = { json: flags.json === true, quiet: flags.quiet === true };
+      finish(await trainOnce(io, readOptions(flags), flags.options !== undefined, display));
+    });
+}
+
+const AFTERWORD = `
+Without --options and --tensors the optimizer is momentum with a learning rate of 0.02; with either of
+them it is sgd with 0.05, as in tf_cnn_benchmarks. Weight decay is 4e-5. Flags may be written in kebab,
+snake or camel case. Ctrl-C ends training after the running step, with what it has: the table and the
+files are written, nothing is tested.
+
+Exit codes: 0 done, 1 the input is at fault, 2 the command line is, 70 we are, 130 stopped by Ctrl-C.`;
+
+async function trainOnce(
+  io: Io,
+  options: OptionValues,
+  fromFile: boolean,
+  display: Display,
+): Promise<number> {
+  const settings = modelSettings(options, fromFile || options.tensors !== undefined);
+  const engine = findEngine(options.engine ?? 'embedded');
+  checkOutputs(options);
+  const data = loadData(settings, options.tensors);
+  const steps = stepsOf(options, settings, data);
+  const lowered = lower(settings);
+  warnOfSum(io, settings, lowered.compilation);
+  if (options.out !== undefined) writeModule(options.out, lowered.compilation.module);
+  const run = await withSession(engine, lowered, options, (session) => {
+    if (!display.json)
+      printStart(io, { settings, engine, data, steps, lowered, binding: formatBinding(session.bindings) });
+    return runTraining(io, session, { settings, engine: engine.name, data, steps, lowered, display });
+  });
+  writeOutputs(options, run);
+  printOutcome(io, options, run, display);
+  return exitOf(run);
+}
+
+/** Every output can be written, before anything is computed. */
+function checkOutputs({ out, report, trace }: OptionValues): void {
+  checkDistinct([out, out === undefined ? undefined : constantsPath(out), report, trace]);
+  for (const path of [out, report, trace]) if (path !== undefined) checkWritable(path);
+}
+
+async function withSession(
+  engine: Engine,
+  { compilation }: Lowered,
+  { trace }: OptionValues,
+  body: (session: Session) => Promise<TrainingRun>,
+): Promise<TrainingRun> {
+  const session = await engine.load(compilation.module, { trace: trace !== undefined });
+  try {
+    return await body(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** Throws PW_TRAIN_DIVERGED. */
+function exitOf({ report }: TrainingRun): number {
+  switch (report.reason) {
+    case 'done':
+    case 'data':
+      return EXIT.ok;
+    // What follows in a script must not take a stopped run for a finished one.
+    case 'stopped':
+      return EXIT.interrupted;
+    case 'diverged':
+      throw new PlacewrightError(
+        'PW_TRAIN_DIVERGED',
+        `the loss is ${report.steps.at(-1)?.loss} at step ${report.steps.length}`,
+        { hint: 'lower --learning-rate, or clip with --gradient-clip' },
+      );
+  }
+}

@@ -1,0 +1,133 @@
+import type { Compilation } from '@placewright/passes';
+import { chromeTrace, type Engine, summarizeTrace, type TraceEvent } from '@placewright/runtime';
+import { writeAtomically } from '../files.js';
+import { type Io, jsonObject, printJson, printLine } from '../io.js';
+import type { Lowered } from '../lower.js';
+import type { ModelSettings } from '../options/settings.js';
+import type { OptionValues } from '../options/table.js';
+import { reportPage } from '../report/page.js';
+import { formatDuration, formatLoss, formatMs, formatPercent } from '../ui/numbers.js';
+import type { RunData } from './data.js';
+import { deviceTable, type RunReport } from './run-report.js';
+import type { TrainingRun } from './run-training.js';
+
+/** Warns where summing makes the steps N times as long as the learning rate says, and the user did not choose it. */
+export function warnOfSum(io: Io, settings: ModelSettings, { choices }: Pick<Compilation, 'choices'>): void {
+  const sums = choices.aggregation !== 'none' && choices.reduction === 'sum';
+  const { numGpus, ownLearningRate, strategy, training } = settings;
+  if (!sums || numGpus === 1 || ownLearningRate) return;
+  const rate = training.optimizer.learningRate;
+  printLine(
+    io.stderr,
+    `warning[PW_REDUCTION_SUM]: ${strategy} sums the gradients of ${numGpus} towers: steps are ${numGpus} times as long as with one\n` +
+      `  do: --reduction mean, or --learning-rate ${Number((rate / numGpus).toPrecision(4))} for the same steps`,
+  );
+}
+
+/** What is about to run, and on what. */
+export function printStart(
+  io: Io,
+  start: {
+    readonly settings: ModelSettings;
+    readonly engine: Engine;
+    readonly data: RunData;
+    readonly steps: number;
+    readonly lowered: Lowered;
+    readonly binding: string;
+  },
+): void {
+  const { settings, engine, data, steps, lowered } = start;
+  const { module, records } = lowered.compilation;
+  const { numGpus, batchSize, model, strategy } = settings;
+  const towers = numGpus === 1 ? '1 tower' : `${numGpus} towers`;
+  const images = data.trainCount === null ? data.name : `${data.name}, ${data.trainCount} images`;
+  const lines = [
+    `${model.name} by ${strategy}: ${towers} of ${batchSize} images, ${steps} steps on ${images}`,
+    `compiled in ${formatMs(lowered.ms)} ms: ${module.graph.nodes.size} nodes after ${records.length} passes`,
+    `engine ${engine.name}:`,
+    ...start.binding.split('\n').map((line) => `  ${line}`),
+  ];
+  printLine(io.stdout, lines.join('\n'));
+}
+
+/** Writes the report page and the trace, where they were asked for. Throws PW_FILE_WRITE. */
+export function writeOutputs({ report, trace }: OptionValues, run: TrainingRun): void {
+  if (report !== undefined) writeAtomically(report, reportPage(run.report));
+  if (trace !== undefined) writeAtomically(trace, chromeTrace(run.trace));
+}
+
+/** The result: JSON, or what ran where, how well it learned, and the files. */
+export function printOutcome(
+  io: Io,
+  options: OptionValues,
+  run: TrainingRun,
+  { json, quiet }: { readonly json: boolean; readonly quiet: boolean },
+): void {
+  if (json) {
+    printJson(io.stdout, run.recorded ? recordedJson(run) : runJson(options, run));
+    return;
+  }
+  const { report } = run;
+  const lines = [
+    ...(quiet ? [] : ['', 'What ran where:', deviceTable(report.placement, report.bindings), '']),
+    outcomeText(report),
+    ...traceLines(run.trace),
+    ...fileLines(options),
+  ];
+  printLine(io.stdout, lines.join('\n'));
+}
+
+function outcomeText({ steps, stepsWanted, reason, elapsedMs, imagesPerSecond, test }: RunReport): string {
+  const last = steps.at(-1);
+  const rate = `${Math.round(imagesPerSecond)} images/s`;
+  const done = `${steps.length} of ${stepsWanted} steps in ${formatDuration(elapsedMs / 1000)}, ${rate}, last loss ${last === undefined ? '–' : formatLoss(last.loss)}`;
+  if (reason === 'stopped') return `Stopped: ${done}. Nothing was tested.`;
+  if (test === null) return `Trained: ${done}.`;
+  return `Trained: ${done}.\nTest accuracy: ${formatPercent(test.accuracy, 2)} of ${test.examples} images that training did not see.`;
+}
+
+/** Calls of each device in a step, and how much of the computing overlapped. */
+function traceLines(trace: readonly TraceEvent[]): string[] {
+  if (trace.length === 0) return [];
+  const { devices, overlap } = summarizeTrace(trace, 'step');
+  return [
+    `Devices computed at the same time for ${formatPercent(overlap, 0)} of the time in which any did. In a step:`,
+    ...devices.map(
+      ({ device, regionsPerRun, regionMsPerRun, kernelMsPerRun, transfersPerRun }) =>
+        `  ${device}: ${regionsPerRun.toFixed(1)} calls in ${formatMs(regionMsPerRun)} ms, other kernels ${formatMs(kernelMsPerRun)} ms, ${transfersPerRun.toFixed(1)} copies`,
+    ),
+  ];
+}
+
+function fileLines({ out, report, trace }: OptionValues): string[] {
+  return [
+    ...(out === undefined ? [] : [`Lowered graph: ${out}`]),
+    ...(report === undefined ? [] : [`Report page:   ${report}`]),
+    ...(trace === undefined ? [] : [`Trace:         ${trace}`]),
+  ];
+}
+
+/** The form of the recorded runs. */
+function recordedJson({ report, norms }: TrainingRun) {
+  return { losses: report.steps.map(({ loss }) => loss), finalNorms: jsonObject(norms) };
+}
+
+function runJson({ out, report: page, trace }: OptionValues, run: TrainingRun) {
+  const { report, norms } = run;
+  const { model, strategy, engine, data, reason, stepsWanted, steps, elapsedMs, imagesPerSecond, test } =
+    report;
+  const { bindings, placement } = report;
+  return {
+    ...{ model, strategy, engine, data, reason, stepsWanted, steps: steps.length },
+    losses: steps.map(({ loss }) => loss),
+    accuracies: steps.map(({ correct, examples }) => (correct === null ? null : correct / examples)),
+    test,
+    seconds: elapsedMs / 1000,
+    imagesPerSecond,
+    bindings,
+    ...placement,
+    ...(run.trace.length === 0 ? {} : { trace: summarizeTrace(run.trace, 'step') }),
+    finalNorms: jsonObject(norms),
+    files: { out, report: page, trace },
+  };
+}

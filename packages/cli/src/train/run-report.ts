@@ -1,0 +1,128 @@
+import type { Binding, Module } from '@placewright/ir';
+import {
+  type Compilation,
+  type DeviceSummary,
+  type Placement,
+  summarisePlacement,
+} from '@placewright/passes';
+import type { Evaluation, StepReport, StopReason, TrainResult } from '@placewright/runtime';
+import type { ModelSettings } from '../options/settings.js';
+import { formatBytes, formatMegabytes } from '../ui/numbers.js';
+import { type Column, formatTable } from '../ui/table.js';
+
+/** One pass that ran, as reports show it. */
+export interface PassRow {
+  readonly pass: string;
+  readonly ms: number;
+  readonly verifyMs: number;
+  readonly added: number;
+  readonly updated: number;
+  readonly removed: number;
+}
+
+/** All that is known of a run when it is over: what the table, the page and `--json` show. */
+export interface RunReport {
+  readonly model: string;
+  readonly strategy: string;
+  readonly engine: string;
+  readonly data: string;
+  readonly settings: readonly (readonly [name: string, value: string])[];
+  readonly bindings: readonly Binding[];
+  readonly placement: Placement;
+  readonly passes: readonly PassRow[];
+  readonly nodes: number;
+  readonly stepsWanted: number;
+  readonly steps: readonly StepReport[];
+  readonly reason: StopReason;
+  readonly elapsedMs: number;
+  readonly imagesPerSecond: number;
+  readonly test: Evaluation | null;
+}
+
+export function passRows(compilation: Pick<Compilation, 'records'>): PassRow[] {
+  return compilation.records.map(({ pass, ms, verifyMs, changes }) => {
+    const count = (kind: string): number => changes.filter((change) => change.kind === kind).length;
+    return { pass, ms, verifyMs, added: count('add'), updated: count('update'), removed: count('remove') };
+  });
+}
+
+export function makeReport(run: {
+  readonly settings: ModelSettings;
+  readonly engine: string;
+  readonly data: string;
+  readonly steps: number;
+  readonly compilation: Compilation;
+  readonly bindings: readonly Binding[];
+  readonly result: TrainResult;
+  readonly test: Evaluation | null;
+}): RunReport {
+  const { settings, compilation, result } = run;
+  const images = result.reports.reduce((sum, { examples }) => sum + examples, 0);
+  return {
+    model: settings.model.name,
+    strategy: settings.strategy,
+    engine: run.engine,
+    data: run.data,
+    settings: describeSettings(settings, compilation),
+    bindings: run.bindings,
+    placement: placementOf(compilation.module, settings.batchSize),
+    passes: passRows(compilation),
+    nodes: compilation.module.graph.nodes.size,
+    stepsWanted: run.steps,
+    steps: result.reports,
+    reason: result.reason,
+    elapsedMs: result.elapsedMs,
+    imagesPerSecond: result.elapsedMs > 0 ? (1000 * images) / result.elapsedMs : 0,
+    test: run.test,
+  };
+}
+
+/** Devices and traffic of a step; an unknown dimension counts as one tower's batch. */
+export function placementOf(module: Module, batchSize: number): Placement {
+  return summarisePlacement(module, { batch: batchSize });
+}
+
+/** The settings as rows for people. */
+export function describeSettings(
+  settings: ModelSettings,
+  { choices }: Pick<Compilation, 'choices'>,
+): (readonly [string, string])[] {
+  const { training, input } = settings;
+  const { kind, ...rates } = training.optimizer;
+  const rateText = Object.entries(rates).map(([name, value]) => `${name} ${value}`);
+  return [
+    [
+      'input',
+      `${input.imageSize}×${input.imageSize}×${input.channels}, ${input.classes} outputs, ${settings.dataFormat}`,
+    ],
+    ['towers', `${settings.numGpus} of ${settings.batchSize} images`],
+    ['optimizer', [kind, ...rateText].join(', ')],
+    ['weight decay', String(training.weightDecay)],
+    ['clipping', training.clip.kind === 'none' ? 'none' : `${training.clip.kind} ${training.clip.limit}`],
+    [
+      'gradients',
+      choices.aggregation === 'none' ? 'not exchanged' : `${choices.reduction} by ${choices.aggregation}`,
+    ],
+    ['variables', `${choices.variables}, home ${choices.home}`],
+    ['reading', `${choices.reading}; gradients ${choices.gradients}`],
+    ['seed', String(settings.seed)],
+  ];
+}
+
+/** The table of what ran where, the run's devices and what they are bound to. */
+export function deviceTable(placement: Placement, bindings: readonly Binding[]): string {
+  const bound = new Map(bindings.map(({ device, target }) => [device, target]));
+  const columns: Column<DeviceSummary>[] = [
+    { title: 'device', text: ({ device }) => device },
+    ...(bindings.length === 0
+      ? []
+      : [{ title: 'bound to', text: ({ device }: DeviceSummary) => bound.get(device) ?? '–' }]),
+    { title: 'variables', right: true, text: ({ variables }) => String(variables) },
+    { title: 'MB', right: true, text: ({ variableBytes }) => formatMegabytes(variableBytes) },
+    { title: 'nodes', right: true, text: ({ nodes }) => String(nodes) },
+    { title: 'updates', right: true, text: ({ updates }) => String(updates) },
+    { title: 'sent/step', right: true, text: ({ sentBytes }) => formatBytes(sentBytes) },
+    { title: 'received/step', right: true, text: ({ receivedBytes }) => formatBytes(receivedBytes) },
+  ];
+  return formatTable(columns, placement.devices);
+}
