@@ -75,7 +75,10 @@ export function inFloat64(plan: OpCase): OpCase {
   const inputs = plan.inputs.map((input) =>
     'data' in input ? wide(input) : { ...input, inputs: input.inputs.map(wide) },
   );
-  return { ...plan, inputs, variables: plan.variables.map(wide) };
+  const attrs = Object.fromEntries(
+    Object.entries(plan.attrs).map(([name, value]) => [name, value === 'float32' ? 'float64' : value]),
+  );
+  return { ...plan, inputs, attrs, variables: plan.variables.map(wide) };
 }
 
 function withDType(value: TensorValue, dtype: 'float32' | 'float64'): TensorValue {
