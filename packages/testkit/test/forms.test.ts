@@ -14,7 +14,7 @@ describe('text form', () => {
   test('reads back any graph, whatever its names and values', () => {
     fc.assert(
       fc.property(graphPlans(), (plan) => checkTextForm(graphOf(plan))),
-      { seed: 1, numRuns: 400 },
+      { seed: 1, numRuns: 250 },
     );
   });
 
@@ -23,7 +23,7 @@ describe('text form', () => {
       fc.property(trainingCases(), (plan) => {
         for (const { after, pass } of prepare(plan).compilation.records) checkTextForm(after, pass);
       }),
-      { seed: 2, numRuns: 6 },
+      { seed: 2, numRuns: 4 },
     );
   });
 });
@@ -41,7 +41,7 @@ describe('JSON form', () => {
         expect(isDeepStrictEqual(through(), module)).toBe(true);
         expect(isDeepStrictEqual(through(new Map()), module)).toBe(true);
       }),
-      { seed: 3, numRuns: 300 },
+      { seed: 3, numRuns: 200 },
     );
   });
 
@@ -55,7 +55,7 @@ describe('JSON form', () => {
         expect(sameModule(back, module)).toBe(true);
         expect(printModule(back).text).toBe(printModule(module).text);
       }),
-      { seed: 4, numRuns: 15 },
+      { seed: 4, numRuns: 10 },
     );
   });
 });

@@ -88,7 +88,7 @@ function layers(): fc.Arbitrary<LayerPlan> {
     record({ kind: kind('batchNorm'), scale: fc.boolean() }),
     record({ kind: kind('residual'), activation: activations }),
     record({ kind: kind('diamond') }),
-    record({ kind: kind('shared') }),
+    { weight: 2, arbitrary: record({ kind: kind('shared') }) },
   );
 }
 

@@ -31,6 +31,8 @@ export const placementLaw: Law = {
     checkAggregation(world);
     checkUpdates(world);
     checkKeptDevices(world);
+    checkTowers(world);
+    checkLoads(world);
   },
 };
 
@@ -245,6 +247,43 @@ function checkKeptDevices({ source, module }: World): void {
         () => `${nodeName(node)} came with ${wished.device} and is on ${node.device}`,
       );
     }
+  }
+}
+
+/** Where the user has wished for nothing, each tower computes on its own device. */
+function checkTowers({ source, module, towers }: World): void {
+  const wished = [...source.graph.nodes.values()].some(
+    ({ device, colocation }) => device !== '' || colocation !== null,
+  );
+  if (wished) return;
+  for (const node of module.graph.nodes.values()) {
+    const computes = node.phase === 'forward' || node.phase === 'backward';
+    if (node.replica === null || !computes || node.resources.length > 0) continue;
+    // A copy is where it is used.
+    if (node.op === 'Transfer') continue;
+    const want = towers[node.replica];
+    must(
+      node.device === want,
+      () => `${nodeName(node)} of tower ${node.replica} is on ${node.device}, not ${want}`,
+    );
+  }
+}
+
+/** The loads that are recorded with the choices of the balancer are elements of what came before. */
+function checkLoads({ source, module, choices, towers }: World): void {
+  if (choices.home !== 'leastElements') return;
+  const loads = towers.map(() => 0);
+  for (const variable of towerVariables(source)) {
+    const before = [...loads];
+    homeOf(variable, choices, towers, loads);
+    const decision = module.decisions.find(
+      ({ about, subject }) => about === 'device' && subject === variable.id,
+    );
+    const recorded = decision?.candidates.map(({ load }) => load) ?? [];
+    must(
+      recorded.join() === before.join(),
+      () => `${variable.name} was placed by loads of [${recorded}], not [${before}]`,
+    );
   }
 }
 

@@ -1,12 +1,15 @@
 import {
   ancestors,
+  clusterDevices,
   entryNodes,
   type Module,
   type Node,
   type NodeId,
   nodeOf,
+  parseDevice,
   type ResourceId,
 } from '@placewright/ir';
+import { clusterOf } from '../arbitraries/cluster.js';
 import { towerVariables } from '../wishes.js';
 import { type Law, must } from './law.js';
 
@@ -14,12 +17,17 @@ import { type Law, must } from './law.js';
 export const stagingLaw: Law = {
   name: 'staging',
   summary: 'staging areas are filled and emptied once a step, for all that the choices say is staged',
-  check: ({ compilation }) => {
+  check: ({ compilation, case: { cluster } }) => {
     const { module, source, choices } = compilation;
     const { step } = module.entries;
     const running = new Set<NodeId>(step === undefined ? [] : entryNodes(module, step));
+    const devices = clusterDevices(clusterOf(cluster)).filter(
+      (name) => parseDevice(name).type === cluster.type,
+    );
     const areas = [...module.resources.values()].filter(({ kind }) => kind === 'stagingArea');
-    for (const { id, name, device } of areas) {
+    for (const { id, name, device, replica } of areas) {
+      const home = devices[replica ?? 0];
+      must(device === home, () => `the area ${name} is on ${device}, not on ${home}`);
       const users = [...module.graph.nodes.values()].filter(({ resources }) => resources.includes(id));
       const puts = users.filter(({ op }) => op === 'Stage');
       const gets = users.filter(({ op }) => op === 'Unstage');

@@ -1,0 +1,339 @@
+/** One edit of a file of `packages/passes/dist`: `find` must be in it exactly once. */
+export interface FaultEdit {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** A fault that the laws must catch. */
+export interface Fault {
+  readonly name: string;
+  readonly summary: string;
+  readonly edits: readonly FaultEdit[];
+}
+
+const fault = (name: string, summary: string, file: string, find: string, replace: string): Fault => ({
+  name,
+  summary,
+  edits: [{ file: `passes/${file}.js`, find, replace }],
+});
+
+/** Faults of placement. */
+const PLACEMENT: readonly Fault[] = [
+  fault(
+    'bytes-for-elements',
+    'the balancer counts bytes',
+    'place-variables',
+    'chosen.load += elementCount(variable.shape) ?? 0;',
+    'chosen.load += 4 * (elementCount(variable.shape) ?? 0);',
+  ),
+  fault(
+    'trainable-only',
+    'the balancer does not count moving statistics',
+    'place-variables',
+    'if (device === chosen.name)',
+    'if (device === chosen.name && variable.trainable)',
+  ),
+  fault(
+    'last-of-equals',
+    'ties go to the highest index',
+    'place-variables',
+    'if (load < (loads[least]?.load ?? 0))',
+    'if (load <= (loads[least]?.load ?? 0))',
+  ),
+  fault(
+    'slots-on-host',
+    'optimizer slots go to the host',
+    'apply-gradients',
+    '{ ...rest, name, trainable: false, slotOf: variable.id, savedAs }',
+    "{ ...rest, name, trainable: false, slotOf: variable.id, savedAs, device: '/device:CPU:0' }",
+  ),
+  fault(
+    'global-step-on-tower',
+    'global_step goes to tower 0',
+    'place-variables',
+    "return decide(variable, host, 'a variable outside",
+    "return decide(variable, towers.at(-1), 'a variable outside",
+  ),
+  fault(
+    'all-on-tower-0',
+    'every tower computes on the device of tower 0',
+    'replicate-towers',
+    "mergeDevices(node.device, this.#towers[tower] ?? '')",
+    "mergeDevices(node.device, this.#towers[0] ?? '')",
+  ),
+  fault(
+    'wish-ignored',
+    "an op's own device is overwritten",
+    'replicate-towers',
+    "mergeDevices(node.device, this.#towers[tower] ?? '')",
+    "(this.#towers[tower] ?? '')",
+  ),
+  fault(
+    'always-first-tower',
+    'all gradients meet on tower 0 and not on the towers in turn',
+    'aggregate-gradients',
+    'devices.towers[index % devices.towers.length]',
+    'devices.towers[0]',
+  ),
+  fault(
+    'beside-nothing',
+    'gradients meet on the host and not beside their variable',
+    'aggregate-gradients',
+    "addCopies(editor, gradients, variable, reduction, devices.home, 'beside the variable', kind)",
+    "addCopies(editor, gradients, variable, reduction, devices.host, 'beside the variable', kind)",
+  ),
+  fault(
+    'transfer-each-time',
+    'a tensor is copied again for every user',
+    'insert-transfers',
+    'transfers.set(key, { node, port: 0 });',
+    '',
+  ),
+  fault(
+    'staged-on-tower-0',
+    'staging areas of variables are all on tower 0',
+    'stage-variables',
+    "const device = towers[node.replica ?? 0] ?? '';",
+    "const device = towers[0] ?? '';",
+  ),
+];
+
+/** Faults of aggregation, clipping and updates. */
+const UPDATES: readonly Fault[] = [
+  fault(
+    'sum-for-mean',
+    'gradients are added where their mean is wanted',
+    'aggregate-gradients',
+    "if (reduction === 'sum')",
+    'if (true)',
+  ),
+  fault(
+    'mean-for-sum',
+    'gradients are averaged where their sum is wanted',
+    'aggregate-gradients',
+    "if (reduction === 'sum')",
+    'if (false)',
+  ),
+  fault(
+    'all-reduce-sum-for-mean',
+    'an all-reduce adds where the mean is wanted',
+    'rewrite-all-reduce',
+    "if (reduction === 'sum' || n === 1)",
+    'if (true)',
+  ),
+  fault(
+    'member-missing',
+    'an all-reduce waits for one member less',
+    'rewrite-all-reduce',
+    'num_devices: n,',
+    'num_devices: Math.max(1, n - 1),',
+  ),
+  fault(
+    'one-name-for-all',
+    'all all-reduces have one shared name',
+    'rewrite-all-reduce',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of the pass
+    'shared_name: `all_reduce/${variable ?? node.id}`',
+    "shared_name: 'all_reduce'",
+  ),
+  fault(
+    'wrong-order-of-towers',
+    'copies in the place of an all-reduce are added from the last tower on',
+    'legalise',
+    '(a.replica ?? 0) - (b.replica ?? 0)',
+    '(b.replica ?? 0) - (a.replica ?? 0)',
+  ),
+  fault(
+    'clip-missing-on-tower-1',
+    'the gradients of tower 1 are not clipped',
+    'clip-gradients',
+    'tensor: clipped.get(role) ?? role.tensor }',
+    'tensor: role.replica === 1 ? role.tensor : (clipped.get(role) ?? role.tensor) }',
+  ),
+  fault(
+    'norm-of-one',
+    'the global norm is that of the first gradient',
+    'clip-gradients',
+    "add('AddN', halves)",
+    "add('AddN', halves.slice(0, 1))",
+  ),
+  fault(
+    'norm-of-all-towers',
+    'the towers clip by the norm of the gradients of all of them',
+    'clip-gradients',
+    'const list = lists.get(role.replica) ?? [];',
+    'role = { ...role, replica: null }; const list = lists.get(role.replica) ?? [];',
+  ),
+  {
+    name: 'clip-before-aggregation',
+    summary: "each tower's gradients are clipped, and their sum is not",
+    edits: [
+      {
+        file: 'passes/aggregate-gradients.js',
+        find: 'for (const [variable, gradients] of gradientsByVariable(module)) {',
+        replace:
+          "for (const [variable, unclipped] of gradientsByVariable(module)) { const { clip } = module.training; const scalar_ = (value) => ({ node: editor.addNode({ op: 'Const', name: 'clip', attrs: { value: scalar('float32', value) } }, { reason: 'fault' }), port: 0 }); const gradients = clip.kind !== 'value' ? unclipped : unclipped.map((role) => ({ ...role, tensor: { node: editor.addNode({ op: 'ClipByValue', name: 'clip', inputs: [role.tensor, scalar_(-clip.limit), scalar_(clip.limit)], replica: role.replica }, { reason: 'fault' }), port: 0 } }));",
+      },
+      {
+        file: 'strategies/pipeline.js',
+        find: "clip.kind === 'none'",
+        replace: "clip.kind !== 'globalNorm'",
+      },
+    ],
+  },
+  fault(
+    'nesterov-ignored',
+    "momentum is not Nesterov's",
+    'apply-gradients',
+    'use_nesterov: options.nesterov',
+    'use_nesterov: false',
+  ),
+  fault(
+    'rmsprop-from-0',
+    "RMSProp's mean of squares starts at 0",
+    'apply-gradients',
+    "slot('RMSProp', 1)",
+    "slot('RMSProp', 0)",
+  ),
+  fault(
+    'rate-for-all',
+    "an optimizer's constants on one device are all the first one",
+    'apply-gradients',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of the pass
+    'const key = `${variable.device} ${name}`;',
+    'const key = variable.device;',
+  ),
+  fault(
+    'counted-first',
+    'the step is counted before its updates are done',
+    'apply-gradients',
+    "editor.addControl(node, before, { reason: 'a step is counted when its updates are done' });",
+    '{}',
+  ),
+  fault(
+    'decay-skips-one',
+    'weight decay leaves the first variable out',
+    'autodiff',
+    'addWeightDecay(editor, role.tensor, reads, weightDecay)',
+    'addWeightDecay(editor, role.tensor, reads.slice(1), weightDecay)',
+  ),
+];
+
+/** Faults of towers, variables, staging and order. */
+const TOWERS: readonly Fault[] = [
+  fault(
+    'rows-swapped',
+    "the towers take one another's rows",
+    'replicate-towers',
+    'Array.from({ length: n }, (_, port) => ({ node, port }))',
+    'Array.from({ length: n }, (_, port) => ({ node, port: n - 1 - port }))',
+  ),
+  fault(
+    'loss-summed',
+    'the losses of the towers are added and not averaged',
+    'replicate-towers',
+    "scalar('float32', 1 / parts.length)",
+    "scalar('float32', 1)",
+  ),
+  fault(
+    'counts-averaged',
+    'counts are averaged and not added',
+    'replicate-towers',
+    "name.endsWith('Count') ||",
+    '',
+  ),
+  fault(
+    'all-averages-move',
+    "every tower's moving averages are updated",
+    'replicate-towers',
+    'this.#editor.setEntry({ ...step, fetches });',
+    'const all = (id) => this.#towers.map((_, tower) => this.#node(id, tower)); this.#editor.setEntry({ ...step, fetches, rounds: step.rounds.map((round) => [...new Set(round.flatMap(all))]) });',
+  ),
+  fault(
+    'counted-per-tower',
+    'global_step belongs to the towers',
+    'replicate-towers',
+    '.filter((id) => !shared.has(id))',
+    '',
+  ),
+  fault(
+    'same-start',
+    'all towers draw the same initial values',
+    'scope-variables',
+    "['seed2', { kind: 'int', value: replica }]",
+    "['seed2', { kind: 'int', value: 0 }]",
+  ),
+  fault(
+    'all-saved',
+    "every tower's variables are saved",
+    'scope-variables',
+    "saved === 'all' || tower === 0 ?",
+    'true ?',
+  ),
+  fault(
+    'slots-not-copied',
+    'optimizer slots are not copied after initialisation',
+    'post-init',
+    "r.kind === 'variable' && r.replica !== null",
+    "r.kind === 'variable' && r.replica !== null && r.slotOf === null",
+  ),
+  fault(
+    'statistics-not-copied',
+    'moving statistics are not copied after initialisation',
+    'post-init',
+    "r.kind === 'variable' && r.replica !== null",
+    "r.kind === 'variable' && r.replica !== null && (r.trainable || r.slotOf !== null)",
+  ),
+  {
+    name: 'variables-not-staged',
+    summary: 'gradients are staged, and variables are not',
+    edits: [
+      {
+        file: 'strategies/pipeline.js',
+        find: "...(choices.reading === 'staging' ? [callPass(stageVariables)] : []),",
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'gradients-not-staged',
+    summary: 'variables are staged, and gradients are not',
+    edits: [
+      {
+        file: 'strategies/pipeline.js',
+        find: "...(choices.gradients === 'staging' ? [callPass(stageGradients)] : []),",
+        replace: '',
+      },
+    ],
+  },
+  fault(
+    'averages-not-staged',
+    'moving averages take the change of this step, and gradients that of the step before',
+    'stage-gradients',
+    'if (!running.has(node))',
+    'if (true)',
+  ),
+  fault(
+    'warm-up-in-one-tier',
+    'the second round of the warm-up does not stage variables again',
+    'stage-variables',
+    '[...before.rounds, [...(before.rounds.at(-1) ?? []), ...targets]]',
+    '[...before.rounds, targets]',
+  ),
+  {
+    name: 'order-dropped',
+    summary: 'nothing orders reads before writes, and nobody says that it does',
+    edits: [
+      {
+        file: 'passes/synchronise.js',
+        find: "editor.addControl(write, id, { reason: 'writes after all of the step have read', from: [id] });",
+        replace: '',
+      },
+      { file: 'passes/synchronise.js', find: "establishes: ['no-race'],", replace: 'establishes: [],' },
+    ],
+  },
+];
+
+/** Every planted fault. */
+export const FAULTS: readonly Fault[] = [...PLACEMENT, ...UPDATES, ...TOWERS];

@@ -1,0 +1,33 @@
+import { checkLaws } from '../check.js';
+
+// `npm run soak [-- --seconds N] [--seed S]`: all laws on ever new cases, until one breaks or the time is up.
+
+const CASES = 50;
+
+function option(name: string, fallback: number): number {
+  const at = process.argv.indexOf(`--${name}`);
+  const value = at < 0 ? Number.NaN : Number(process.argv[at + 1]);
+  return Number.isFinite(value) ? value : fallback;
+}
+
+function soak(): boolean {
+  const seconds = option('seconds', 600);
+  const first = option('seed', Date.now() % 1_000_000);
+  console.log(`all laws for ${seconds} s, from seed ${first}`);
+  const started = performance.now();
+  let cases = 0;
+  for (let seed = first; performance.now() - started < seconds * 1000; seed++) {
+    const report = checkLaws({ seed, numRuns: CASES });
+    if (!report.ok) {
+      console.log(`\n${report.text}`);
+      return false;
+    }
+    cases += report.runs;
+    const passed = Math.round((performance.now() - started) / 1000);
+    process.stdout.write(`\r${cases} cases, seed ${seed}, ${passed} of ${seconds} s   `);
+  }
+  console.log(`\nall laws held in ${cases} cases`);
+  return true;
+}
+
+process.exitCode = soak() ? 0 : 1;
