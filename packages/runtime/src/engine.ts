@@ -69,6 +69,9 @@ export interface Session {
   writeVariables(values: ReadonlyMap<string, TensorValue>): Promise<void>;
   /** What was recorded since the last call; empty unless loaded with `trace`. */
   takeTrace(): TraceEvent[];
-  /** Ends all that the session started. May be called twice. */
+  /**
+   * Ends all that the session started, and resolves when it has: a call that is running is not cut short. Await it
+   * before `process.exit`. May be called twice.
+   */
   close(): Promise<void>;
 }

@@ -9,5 +9,5 @@ export const embeddedEngine: Engine = {
   summary: 'ONNX Runtime, one thread for each device; the default',
   probe: probeEmbedded,
   ops: opSupport,
-  load: loadSession,
+  load: (module, options) => loadSession(module, options),
 };

@@ -1,4 +1,4 @@
-import { MessageChannel, type MessagePort, type TransferListItem, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { type DeviceName, PlacewrightError, type TensorValue } from '@placewright/ir';
 import {
   type FromWorker,
@@ -7,7 +7,7 @@ import {
   type ToWorker,
   type WorkerSetup,
 } from './protocol.js';
-import { workerUrl } from './worker-url.js';
+import type { DeviceThread, Spawn } from './thread.js';
 
 /** What a session hears of runs; answers to calls are the pool's own. */
 export type RunNews = Exclude<FromWorker, { kind: 'ready' | 'reply' | 'refusal' }>;
@@ -17,94 +17,59 @@ export interface PoolOptions {
   readonly resources: ReadonlyMap<DeviceName, readonly ResourceInfo[]>;
   readonly threads: number;
   readonly trace: boolean;
+  readonly spawn: Spawn;
   readonly onNews: (device: DeviceName, news: RunNews) => void;
-  /** A worker has ended by itself: nothing can run any more. */
+  /** A thread has ended by itself: nothing can run any more. */
   readonly onCrash: (error: PlacewrightError) => void;
 }
 
 /** The threads of a session's devices. */
 export interface Pool {
   send(device: DeviceName, message: ToWorker, moved?: readonly ArrayBuffer[]): void;
-  /** Sends a call and gives its reply. Rejects with what the worker refuses it for, or when it ends. */
-  call(device: DeviceName, make: (call: number) => ToWorker): Promise<readonly (TensorValue | null)[]>;
+  /** Sends a call and gives its reply. Rejects with what the device refuses it for, or when its thread ends. */
+  call(device: DeviceName, make: (call: number) => ToWorker): Promise<Reply>;
   /** Keeps the process alive, or lets it end although the threads are there. */
   hold(held: boolean): void;
-  /** Ends all threads; those that do not end by themselves in time are stopped. */
   close(): Promise<void>;
 }
 
+export type Reply = readonly (TensorValue | null)[];
+
 interface Call {
-  readonly device: DeviceName;
-  readonly resolve: (values: readonly (TensorValue | null)[]) => void;
+  readonly resolve: (values: Reply) => void;
   readonly reject: (error: PlacewrightError) => void;
 }
 
-const CLOSE_MS = 2000;
+interface PoolState {
+  readonly options: PoolOptions;
+  readonly threads: Map<DeviceName, DeviceThread>;
+  readonly calls: Map<number, Call>;
+  nextCall: number;
+  closing: boolean;
+}
 
 /** Starts one thread for each device, each with a channel to every other. Throws PW_ENGINE_WORKER. */
 export async function startPool(options: PoolOptions): Promise<Pool> {
-  const url = workerUrl();
+  const state: PoolState = { options, threads: new Map(), calls: new Map(), nextCall: 0, closing: false };
   const ports = channels(options.devices);
-  const workers = new Map<DeviceName, Worker>();
-  const calls = new Map<number, Call>();
-  let nextCall = 0;
-  let closing = false;
-
-  const crash = (device: DeviceName, cause: unknown): void => {
-    if (closing) return;
-    closing = true;
-    const error = crashError(device, cause);
-    for (const call of calls.values()) call.reject(error);
-    calls.clear();
-    options.onCrash(error);
-  };
-  const receive = (device: DeviceName, message: FromWorker, ready: () => void): void => {
-    if (message.kind === 'ready') ready();
-    else if (message.kind === 'reply' || message.kind === 'refusal') {
-      const call = calls.get(message.call);
-      calls.delete(message.call);
-      if (message.kind === 'reply') call?.resolve(message.values);
-      else call?.reject(reviveError(message.error));
-    } else options.onNews(device, message);
-  };
-  const start = (device: DeviceName): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const worker = startWorker(url, setupOf(options, device, ports.get(device) ?? []));
-      workers.set(device, worker);
-      worker.on('message', (message: FromWorker) => receive(device, message, resolve));
-      worker.once('error', (error) => {
-        reject(crashError(device, error));
-        crash(device, error);
-      });
-      worker.once('exit', (code) => {
-        reject(crashError(device, `it ended with code ${code}`));
-        crash(device, `it ended with code ${code}`);
-      });
-    });
-  const close = async (): Promise<void> => {
-    closing = true;
-    await Promise.all([...workers.values()].map(endWorker));
-  };
-
   try {
-    await Promise.all(options.devices.map(start));
+    await Promise.all(options.devices.map((device) => startDevice(state, device, ports.get(device) ?? [])));
   } catch (error) {
-    await close();
+    await closePool(state);
     throw error;
   }
   return {
-    send: (device, message, moved = []) =>
-      workers.get(device)?.postMessage(message, moved as TransferListItem[]),
+    send: (device, message, moved = []) => state.threads.get(device)?.post(message, moved),
     call: (device, make) =>
       new Promise((resolve, reject) => {
-        const call = nextCall++;
-        calls.set(call, { device, resolve, reject });
-        workers.get(device)?.postMessage(make(call));
+        const call = state.nextCall++;
+        state.calls.set(call, { resolve, reject });
+        state.threads.get(device)?.post(make(call), []);
       }),
     hold: (held) => {
-      for (const worker of workers.values()) held ? worker.ref() : worker.unref();
+      for (const thread of state.threads.values()) thread.hold(held);
     },
-    close,
+    close: () => closePool(state),
   };
 }
 
@@ -121,38 +86,55 @@ function channels(devices: readonly DeviceName[]): Map<DeviceName, [DeviceName, 
   return ports;
 }
 
-function setupOf(options: PoolOptions, device: DeviceName, peers: WorkerSetup['peers']): WorkerSetup {
-  const { threads, trace, resources } = options;
-  return { device, threads, trace, resources: resources.get(device) ?? [], peers };
+/** Resolves when the device says that it is ready. */
+function startDevice(state: PoolState, device: DeviceName, peers: WorkerSetup['peers']): Promise<void> {
+  const { threads, trace, resources, spawn } = state.options;
+  return new Promise((resolve, reject) => {
+    const thread = spawn({ device, threads, trace, resources: resources.get(device) ?? [], peers });
+    state.threads.set(device, thread);
+    thread.onMessage((message) => {
+      if (message.kind === 'ready') resolve();
+      else receive(state, device, message);
+    });
+    thread.onEnd((cause) => {
+      const error = crashError(device, cause);
+      reject(error);
+      crash(state, error);
+    });
+  });
 }
 
-function startWorker(url: URL, setup: WorkerSetup): Worker {
-  return new Worker(url, {
-    name: setup.device,
-    workerData: setup,
-    transferList: setup.peers.map(([, port]) => port),
-    // What loads this thread's sources, such as a test runner's hooks, is nothing to the worker's.
-    execArgv: [],
-  });
+function receive(
+  state: PoolState,
+  device: DeviceName,
+  message: Exclude<FromWorker, { kind: 'ready' }>,
+): void {
+  if (message.kind !== 'reply' && message.kind !== 'refusal') {
+    state.options.onNews(device, message);
+    return;
+  }
+  const call = state.calls.get(message.call);
+  state.calls.delete(message.call);
+  if (message.kind === 'reply') call?.resolve(message.values);
+  else call?.reject(reviveError(message.error));
+}
+
+function crash(state: PoolState, error: PlacewrightError): void {
+  for (const call of state.calls.values()) call.reject(error);
+  state.calls.clear();
+  if (!state.closing) state.options.onCrash(error);
+}
+
+async function closePool(state: PoolState): Promise<void> {
+  state.closing = true;
+  await Promise.all([...state.threads.values()].map((thread) => thread.end()));
 }
 
 function crashError(device: DeviceName, cause: unknown): PlacewrightError {
   const text = cause instanceof Error ? cause.message : String(cause);
   return new PlacewrightError('PW_ENGINE_WORKER', `the thread of ${device} has ended: ${text}`, {
     kind: 'internal',
-    hint: 'load the module again; if it was memory, give less to one device',
+    hint: 'load the module again; if it was for want of memory, give less to one device',
     cause,
   });
-}
-
-async function endWorker(worker: Worker): Promise<void> {
-  const ended = new Promise<void>((resolve) => {
-    worker.once('exit', () => resolve());
-    if (worker.threadId < 0) resolve();
-  });
-  const message: ToWorker = { kind: 'close' };
-  worker.postMessage(message);
-  const timer = setTimeout(() => void worker.terminate(), CLOSE_MS);
-  await ended;
-  clearTimeout(timer);
 }

@@ -27,6 +27,7 @@ import { type NamedVariable, resourcesByDevice, variablesByName } from './resour
 import { createRunner, type Runner } from './runner.js';
 import { checkVariable, copyOf } from './store.js';
 import { checkSupport } from './support.js';
+import { type Spawn, spawnThread } from './thread.js';
 
 /** Beyond this a process would be threads and channels, and little else. */
 const MAX_WORKERS = 64;
@@ -41,7 +42,11 @@ interface InstalledRound {
 }
 
 /** Loads a module: plans every entry, starts the workers and prepares the regions. Throws PW_ENGINE_*, PW_DEADLOCK. */
-export async function loadSession(module: Module, options: LoadOptions = {}): Promise<Session> {
+export async function loadSession(
+  module: Module,
+  options: LoadOptions = {},
+  spawn: Spawn = spawnThread,
+): Promise<Session> {
   checkSupport(module, options.registry ?? builtinRegistry);
   const devices = devicesOf(module);
   if (devices.length > MAX_WORKERS) {
@@ -60,6 +65,7 @@ export async function loadSession(module: Module, options: LoadOptions = {}): Pr
   const runner = createRunner({ devices, timeoutMs: options.stepTimeoutMs ?? DEFAULT_TIMEOUT_MS });
   const trace = options.trace ?? false;
   const pool = await startPool({
+    spawn,
     devices,
     resources,
     threads,

@@ -35,20 +35,20 @@ export const mul = binary('Mul');
 export const realDiv = binary('Div', FLOATING);
 export const maximum = binary('Max');
 export const minimum = binary('Min');
-export const neg = unary('Neg', ARITHMETIC);
+export const neg = unary('Neg');
 export const exp = unary('Exp');
 export const log = unary('Log');
 export const sqrt = unary('Sqrt');
 export const tanh = unary('Tanh');
 export const sigmoid = unary('Sigmoid');
-export const abs = unary('Abs', ARITHMETIC);
+export const abs = unary('Abs');
 export const relu = unary('Relu');
 export const equal = binary('Equal', [...ARITHMETIC, 'bool']);
 export const greater = binary('Greater');
 export const greaterEqual = binary('GreaterOrEqual');
 export const less = binary('Less');
 
-export const square = emitter('Mul', ARITHMETIC, (context) =>
+export const square = emitter('Mul', FLOATING, (context) =>
   pointwise(context, ([x = '']) => context.builder.op('Mul', [x, x])),
 );
 
