@@ -1,9 +1,11 @@
 import {
   edit,
   type GraphEditor,
+  type Module,
   type NodeId,
   type OptimizerSpec,
   type ResourceId,
+  resourceName,
   scalar,
   type TensorRef,
   unreachable,
@@ -44,11 +46,11 @@ export const applyGradients = definePass<Options>({
   preserves: 'all',
   run: (module, options, { registry }) =>
     edit(module, registry, PASS, (editor) => {
-      const constants = new Map<string, TensorRef>();
+      const shared: Shared = { constants: new Map(), names: shownNames(module) };
       const find = variableFinder(module);
       const applied = rolesOf(module, 'aggregated').map((role) => {
         const variable = find(role);
-        const node = addUpdate(editor, role, variable, options, constants);
+        const node = addUpdate(editor, role, variable, options, shared);
         editor.addRole({ kind: 'apply', replica: role.replica, variable: role.variable, node });
         return node;
       });
@@ -60,12 +62,24 @@ export const applyGradients = definePass<Options>({
     }),
 });
 
+/** What the updates of all variables have together. */
+interface Shared {
+  /** The optimizer's constants on each device. */
+  readonly constants: Map<string, TensorRef>;
+  /** Shown names of variables and slots. */
+  readonly names: Set<string>;
+}
+
+function shownNames(module: Module): Set<string> {
+  return new Set([...module.resources.values()].filter(({ kind }) => kind === 'variable').map(resourceName));
+}
+
 function addUpdate(
   editor: GraphEditor,
   role: RoleOf<'aggregated'>,
   variable: VariableResource,
   options: Options,
-  constants: Map<string, TensorRef>,
+  { constants, names }: Shared,
 ): NodeId {
   const constant = (name: string, value: number): TensorRef => {
     const key = `${variable.device} ${name}`;
@@ -82,7 +96,8 @@ function addUpdate(
     constants.set(key, ref);
     return ref;
   };
-  const slot = (name: string, start: number): ResourceId => addSlot(editor, variable, name, start, options);
+  const slot = (name: string, start: number): ResourceId =>
+    addSlot(editor, variable, name, start, options, names);
   const apply = (
     op: string,
     inputs: readonly TensorRef[],
@@ -131,16 +146,27 @@ function addUpdate(
   }
 }
 
+/** `w/Momentum`, or where the model has a variable of that name `w/Momentum_1`, …, as TensorFlow makes names unique. */
+function freeName(names: Set<string>, { name, scope }: VariableResource, slot: string): string {
+  const prefix = scope === '' ? '' : `${scope}/`;
+  let free = `${name}/${slot}`;
+  for (let i = 1; names.has(`${prefix}${free}`); i++) free = `${name}/${slot}_${i}`;
+  names.add(`${prefix}${free}`);
+  return free;
+}
+
 function addSlot(
   editor: GraphEditor,
   variable: VariableResource,
   slot: string,
   start: number,
   options: Options,
+  names: Set<string>,
 ): ResourceId {
   const why = { reason: `slot of ${options.optimizer}, beside its variable` };
-  const name = `${variable.name}/${slot}`;
-  const savedAs = variable.savedAs === null ? null : `${variable.savedAs}/${slot}`;
+  const name = freeName(names, variable, slot);
+  const suffix = name.slice(variable.name.length);
+  const savedAs = variable.savedAs === null ? null : `${variable.savedAs}${suffix}`;
   const { id: _, origin: __, ...rest } = variable;
   const id = editor.addResource({ ...rest, name, trainable: false, slotOf: variable.id, savedAs }, why);
   editor.decide({

@@ -6,8 +6,10 @@ import {
   type Module,
   type NodeId,
   nodeOf,
+  PlacewrightError,
   type ResourceId,
   type Role,
+  resourceName,
   subgraph,
   topologicalOrder,
   type VariableResource,
@@ -42,6 +44,7 @@ export const scopeVariables = definePass<{ sets: Sets; saved: SavedChoice }>({
       const used = towerVariables(module);
       if (sets === 'shared') shareVariables(editor, used);
       else splitVariables(module, editor, used, saved);
+      checkNames(editor);
     }),
 });
 
@@ -53,6 +56,26 @@ function towerVariables(module: Module): VariableResource[] {
   return [...module.resources.values()].filter(
     (r): r is VariableResource => r.kind === 'variable' && ids.has(r.id),
   );
+}
+
+/** A variable outside of the scopes must not be called as one inside is. */
+function checkNames(editor: GraphEditor): void {
+  const seen = new Map<string, VariableResource>();
+  for (const resource of editor.resources.values()) {
+    if (resource.kind !== 'variable') continue;
+    const shown = resourceName(resource);
+    const other = seen.get(shown);
+    seen.set(shown, resource);
+    if (other === undefined) continue;
+    const names = [other, resource].map(({ name }) => JSON.stringify(name)).join(' and ');
+    throw new PlacewrightError(
+      'PW_VARIABLE_NAME',
+      `variables ${names} would both be called ${JSON.stringify(shown)}`,
+      {
+        hint: 'rename the variable whose own name begins like a scope of the towers (`v/`, `v0/`)',
+      },
+    );
+  }
 }
 
 function shareVariables(editor: GraphEditor, variables: readonly VariableResource[]): void {
