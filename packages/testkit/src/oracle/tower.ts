@@ -1,9 +1,10 @@
 import { createInterpreter } from '@placewright/interp';
 import {
   type Attr,
-  differentiate,
   edit,
   entryNodes,
+  type GraphEditor,
+  gradients,
   type Module,
   type Node,
   type NodeId,
@@ -44,18 +45,13 @@ export interface TowerModel {
 /** The training step of a source module as a function of its variables. Throws PW_MODEL_LOSS. */
 export function towerModel(source: Module, registry: OpRegistry): TowerModel {
   const loss = lossOf(source);
-  const reads = trainableReads(source);
+  const trainable = trainableNames(source);
   const deltas = movingUpdates(source);
   const fetches = source.entries.step?.fetches ?? [];
-  const gradients: TensorRef[] = [];
+  const parts: VariableTensor[] = [];
   const module = edit(source, registry, 'oracle', (editor) => {
-    gradients.push(...differentiate(editor, registry, loss, reads).map(({ tensor }) => tensor));
-    const wanted = [
-      loss,
-      ...gradients,
-      ...deltas.map(({ tensor }) => tensor),
-      ...fetches.map(({ tensor }) => tensor),
-    ];
+    parts.push(...gradientParts(editor, registry, loss, readsOf(source, trainable)));
+    const wanted = [loss, ...[...parts, ...deltas, ...fetches].map(({ tensor }) => tensor)];
     editor.setEntry({
       name: 'step',
       feeds: source.entries.step?.feeds ?? [],
@@ -64,28 +60,53 @@ export function towerModel(source: Module, registry: OpRegistry): TowerModel {
     });
   }).module;
   const session = createInterpreter(module, { registry });
-  const sameAsLoss = new Set(fetches.flatMap(({ name, tensor }) => (sameTensor(tensor, loss) ? [name] : [])));
   return {
     variables: towerVariables(source),
-    trainable: reads.map(({ variable }) => variable),
+    trainable,
     fetchNames: fetches.map(({ name }) => name),
-    isLoss: (fetch) => sameAsLoss.has(fetch),
+    isLoss: (fetch) => fetches.some(({ name, tensor }) => name === fetch && sameTensor(tensor, loss)),
     run: (variables, feeds) => {
       session.writeVariables(variables);
-      const values = [...session.run('step', feeds).values()];
-      const [total, ...rest] = values;
+      const [total, ...rest] = [...session.run('step', feeds).values()];
       const floats = (value: TensorValue | undefined): Float32Array =>
         (value?.data ?? new Float32Array()) as Float32Array;
+      const after = parts.length + deltas.length;
       return {
         loss: floats(total)[0] ?? Number.NaN,
-        gradients: new Map(reads.map(({ variable }, i) => [variable, floats(rest[i])])),
-        deltas: new Map(deltas.map(({ variable }, i) => [variable, floats(rest[reads.length + i])])),
-        fetches: new Map(
-          fetches.map(({ name }, i) => [name, rest[reads.length + deltas.length + i] as TensorValue]),
-        ),
+        gradients: sumsByVariable(parts, rest.map(floats)),
+        deltas: new Map(deltas.map(({ variable }, i) => [variable, floats(rest[parts.length + i])])),
+        fetches: new Map(fetches.map(({ name }, i) => [name, rest[after + i] as TensorValue])),
       };
     },
   };
+}
+
+/** Gradients of the loss by each read of a variable; none where it does not depend on it. */
+function gradientParts(
+  editor: GraphEditor,
+  registry: OpRegistry,
+  loss: TensorRef,
+  reads: readonly VariableTensor[],
+): VariableTensor[] {
+  const xs = reads.map(({ tensor }) => tensor);
+  const found = gradients(editor, registry, [loss], xs);
+  return reads.flatMap(({ variable }, i) => {
+    const tensor = found[i];
+    return tensor === null || tensor === undefined ? [] : [{ variable, tensor }];
+  });
+}
+
+function sumsByVariable(
+  parts: readonly VariableTensor[],
+  values: readonly Float32Array[],
+): Map<string, Float32Array> {
+  const sums = new Map<string, Float32Array>();
+  parts.forEach(({ variable }, i) => {
+    const sum = sums.get(variable);
+    const value = values[i] ?? new Float32Array();
+    sums.set(variable, sum === undefined ? value : sum.map((x, k) => x + (value[k] ?? 0)));
+  });
+  return sums;
 }
 
 /** Initial values by logical name: those of a tower draw with its number as the second seed. */
@@ -115,16 +136,26 @@ interface VariableTensor {
   readonly tensor: TensorRef;
 }
 
-/** Values of the trainable variables as the step reads them, one for each variable, in the order in which they were made. */
-function trainableReads(source: Module): VariableTensor[] {
+/** Trainable variables that the step reads, in the order in which they were made. */
+function trainableNames(source: Module): string[] {
+  const read = new Set(stepReads(source).map(({ resources }) => resources[0]));
+  return [...source.resources.values()].flatMap((resource) =>
+    resource.kind === 'variable' && resource.trainable && read.has(resource.id) ? [resource.name] : [],
+  );
+}
+
+function stepReads(source: Module): Node[] {
   const { step } = source.entries;
-  const running = step === undefined ? new Set<NodeId>() : entryNodes(source, step);
-  return [...source.resources.values()].flatMap((resource) => {
-    if (resource.kind !== 'variable' || !resource.trainable) return [];
-    const read = [...source.graph.nodes.values()].find(
-      ({ id, op, resources }) => op === 'ReadVariableOp' && resources[0] === resource.id && running.has(id),
-    );
-    return read === undefined ? [] : [{ variable: resource.name, tensor: { node: read.id, port: 0 } }];
+  const running = step === undefined ? [] : [...entryNodes(source, step)];
+  return running.map((id) => nodeOf(source.graph, id)).filter(({ op }) => op === 'ReadVariableOp');
+}
+
+/** Every reading of these variables by the step; a variable may be read more than once. */
+function readsOf(source: Module, names: readonly string[]): VariableTensor[] {
+  return stepReads(source).flatMap(({ id, resources: [resource] }) => {
+    const variable = resource === undefined ? undefined : source.resources.get(resource);
+    if (variable?.kind !== 'variable' || !names.includes(variable.name)) return [];
+    return [{ variable: variable.name, tensor: { node: id, port: 0 } }];
   });
 }
 
