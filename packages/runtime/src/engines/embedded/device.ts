@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { PlacewrightError, type ResourceId, type TensorValue } from '@placewright/ir';
 import { createExecution, type Execution, type Installed } from './executor.js';
 import { type OrtModel, prepareModel } from './ort.js';
-import type { RegionTask } from './plan.js';
+import type { DevicePlan, RegionTask } from './plan.js';
 import {
   type FromWorker,
   type PeerMessage,
@@ -56,6 +56,8 @@ async function handle(device: Device, message: ToWorker): Promise<void> {
       return replying(device, message.call, () => install(device, message));
     case 'run':
       return run(device, message);
+    case 'forget':
+      return forget(device, message.plan);
     case 'abort':
       return abort(device, message.run);
     case 'status':
@@ -94,6 +96,21 @@ async function install(
   }
   device.plans.set(plan, { plan: devicePlan, collectives, models: device.models });
   return [];
+}
+
+/** Gives back the models that no other plan has. */
+async function forget(device: Device, plan: number): Promise<void> {
+  device.plans.delete(plan);
+  const needed = new Set([...device.plans.values()].flatMap((installed) => modelsOf(installed.plan)));
+  for (const [hash, model] of device.models) {
+    if (needed.has(hash)) continue;
+    device.models.delete(hash);
+    await model.release();
+  }
+}
+
+function modelsOf({ tasks }: DevicePlan): string[] {
+  return tasks.flatMap((task) => (task.kind === 'region' ? [task.model] : []));
 }
 
 async function prepare(device: Device, task: RegionTask, model: Uint8Array | undefined): Promise<OrtModel> {

@@ -70,6 +70,8 @@ export type ToWorker =
       readonly entry: TraceEvent['entry'];
       readonly feeds: readonly { readonly task: number; readonly value: TensorValue }[];
     }
+  /** The plan will not be run again. */
+  | { readonly kind: 'forget'; readonly plan: number }
   | { readonly kind: 'abort'; readonly run: number }
   | { readonly kind: 'status'; readonly run: number }
   | { readonly kind: 'read'; readonly call: number; readonly ids: readonly ResourceId[] }

@@ -1,28 +1,23 @@
-import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import {
-  allocate,
   type Binding,
   builtinRegistry,
   type DeviceName,
   ENTRY_NAMES,
   type Entry,
   type EntryName,
-  elementCount,
   type Module,
   type Node,
-  nodeName,
   PlacewrightError,
-  type TensorRef,
   type TensorValue,
 } from '@placewright/ir';
 import type { LoadOptions, Session, SessionRunOptions } from '../../engine.js';
 import { fetchRef, sessionClosed, uninitialized, unknownVariable } from '../../names.js';
 import { devicesOf } from '../../partition.js';
 import { checkFeeds, dataFault } from './feeds.js';
-import { type CollectivePlan, planRound, type RoundPlan } from './plan.js';
+import { createPlanner, type PlannedRound, type Planner } from './planner.js';
 import { type Pool, startPool } from './pool.js';
-import type { SharedCollective, ToWorker } from './protocol.js';
+import type { ToWorker } from './protocol.js';
 import { type NamedVariable, resourcesByDevice, variablesByName } from './resources.js';
 import { createRunner, type Runner } from './runner.js';
 import { checkVariable, copyOf } from './store.js';
@@ -32,15 +27,6 @@ import { type Spawn, spawnThread } from './thread.js';
 /** Beyond this a process would be threads and channels, and little else. */
 const MAX_WORKERS = 64;
 const DEFAULT_TIMEOUT_MS = 120_000;
-/** Plans of other fetches than the entry's own that are kept. */
-const MAX_PLANS = 64;
-
-/** One round of an entry on all devices. */
-interface InstalledRound {
-  readonly plan: number;
-  readonly round: RoundPlan;
-}
-
 /** Loads a module: plans every entry, starts the workers and prepares the regions. Throws PW_ENGINE_*, PW_DEADLOCK. */
 export async function loadSession(
   module: Module,
@@ -53,15 +39,13 @@ export async function loadSession(
     throw new PlacewrightError(
       'PW_ENGINE_DEVICES',
       `${devices.length} devices are more than ${MAX_WORKERS} threads`,
-      {
-        hint: 'compile for fewer devices',
-      },
+      { hint: 'compile for fewer devices' },
     );
   }
   const planner = createPlanner(module);
-  for (const entry of Object.values(module.entries)) planner.rounds(entry, []);
+  const own = planner.own();
   const resources = resourcesByDevice(module);
-  const threads = options.threadsPerDevice ?? threadsFor(planner.all());
+  const threads = options.threadsPerDevice ?? threadsFor(own);
   const runner = createRunner({ devices, timeoutMs: options.stepTimeoutMs ?? DEFAULT_TIMEOUT_MS });
   const trace = options.trace ?? false;
   const pool = await startPool({
@@ -75,7 +59,7 @@ export async function loadSession(
   });
   runner.attach(pool);
   try {
-    for (const installed of planner.all()) await install(pool, installed, planner);
+    for (const planned of own) await install(pool, planned, planner);
   } catch (error) {
     await pool.close();
     throw error;
@@ -125,61 +109,7 @@ function session(parts: Parts): Session {
   };
 }
 
-// Plans.
-
-interface Planner {
-  rounds(entry: Entry, extra: readonly TensorRef[]): readonly InstalledRound[];
-  all(): readonly InstalledRound[];
-  /** Memory that the members of a collective share, the same in all plans. */
-  share(collective: CollectivePlan): SharedCollective;
-}
-
-function createPlanner(module: Module): Planner {
-  const known = new Map<string, readonly InstalledRound[]>();
-  const memory = new Map<string, Pick<SharedCollective, 'rows' | 'sum'>>();
-  let next = 0;
-  return {
-    rounds: (entry, extra) => {
-      const key = JSON.stringify([entry.name, extra.map(({ node, port }) => [node, port])]);
-      const found = known.get(key);
-      if (found !== undefined) return found;
-      const made = planEntry(module, entry, extra).map((round) => ({ plan: next++, round }));
-      if (known.size < MAX_PLANS) known.set(key, made);
-      return made;
-    },
-    all: () => [...known.values()].flat(),
-    share: (collective) => {
-      const { name, dtype, shape, members } = collective;
-      const key = JSON.stringify([name, dtype, shape, members.length]);
-      const bytes = (elementCount(shape) ?? 0) * allocate(dtype, 0).BYTES_PER_ELEMENT;
-      const found = memory.get(key) ?? {
-        rows: new SharedArrayBuffer(bytes * members.length),
-        sum: new SharedArrayBuffer(bytes),
-      };
-      memory.set(key, found);
-      return { ...collective, ...found };
-    },
-  };
-}
-
-function planEntry(module: Module, entry: Entry, extra: readonly TensorRef[]): RoundPlan[] {
-  const names = [...entry.fetches.map(({ name }) => name), ...extra.map((ref) => tensorName(module, ref))];
-  const rounds = Math.max(entry.rounds.length, 1);
-  return Array.from({ length: rounds }, (_, round) =>
-    planRound({ module, entry, round, extra, names, hash }),
-  );
-}
-
-function tensorName(module: Module, { node, port }: TensorRef): string {
-  const found = module.graph.nodes.get(node);
-  return `${found === undefined ? node : nodeName(found)}:${port}`;
-}
-
-function hash(model: Uint8Array): string {
-  return createHash('sha1').update(model).digest('hex');
-}
-
-async function install(pool: Pool, { plan, round }: InstalledRound, planner: Planner): Promise<void> {
+async function install(pool: Pool, { plan, round }: PlannedRound, planner: Planner): Promise<void> {
   const collectives = round.collectives.map((collective) => planner.share(collective));
   const calls = round.devices.map((device) => {
     const models = device.tasks.flatMap((task) => {
@@ -197,7 +127,7 @@ async function install(pool: Pool, { plan, round }: InstalledRound, planner: Pla
 const HEAVY = new Set(['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter', 'MatMul']);
 
 /** The cores shared among the devices that compute much at the same time. */
-function threadsFor(rounds: readonly InstalledRound[]): number {
+function threadsFor(rounds: readonly PlannedRound[]): number {
   const busy = new Set<DeviceName>();
   for (const { round } of rounds) {
     for (const { device, nodes } of round.regions)
@@ -216,9 +146,11 @@ async function runEntry(
 ): Promise<ReadonlyMap<string, TensorValue>> {
   const entry = entryOf(module, name);
   const extra = (options.fetch ?? []).map((text) => fetchRef(module, text));
-  const before = new Set(planner.all());
-  const rounds = planner.rounds(entry, extra);
-  for (const round of rounds) if (!before.has(round) && extra.length > 0) await install(pool, round, planner);
+  const { rounds, isNew, dropped } = planner.rounds(entry, extra);
+  if (isNew) for (const planned of rounds) await install(pool, planned, planner);
+  for (const { plan, round } of dropped) {
+    for (const { device } of round.devices) pool.send(device, { kind: 'forget', plan });
+  }
   const needed = rounds.flatMap(({ round }) => round.feeds.map(({ node }): Node => node));
   const fed = checkFeeds(module, entry, feeds, needed);
   const step = runner.nextStep();

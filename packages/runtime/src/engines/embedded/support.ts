@@ -6,16 +6,14 @@ import {
   nodeName,
   nodeOf,
   type OpRegistry,
-  PlacewrightError,
 } from '@placewright/ir';
 import type { OpSupport } from '../../engine.js';
+import { throwRefused } from './emit/refuse.js';
 import { whyNot } from './emit/region.js';
 import { emitters } from './emit/table.js';
 import { isRuntimeOp, runtimeOps } from './op-kinds.js';
 
 const HALF: readonly string[] = ['float16', 'bfloat16', 'string'];
-const SHOWN = 8;
-
 /** How each built-in op runs, by name. */
 export function opSupport(): OpSupport[] {
   const regions = Object.entries(emitters).map(([op, found]) => ({
@@ -38,20 +36,6 @@ export function checkSupport(module: Module, registry: OpRegistry): void {
     if (why !== undefined) reasons.set(why, [...(reasons.get(why) ?? []), nodeName(node)]);
   }
   throwRefused(reasons);
-}
-
-/** Throws PW_ENGINE_OP for reasons with the nodes that they hold for, if there are any. */
-export function throwRefused(reasons: ReadonlyMap<string, readonly string[]>): void {
-  const [first] = reasons.values();
-  if (first === undefined) return;
-  const lines = [...reasons].map(([why, names]) => {
-    const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
-    return `${why} (${names.slice(0, SHOWN).join(', ')}${more})`;
-  });
-  throw new PlacewrightError('PW_ENGINE_OP', `the embedded engine cannot run ${lines.join('; ')}`, {
-    where: { node: first[0] ?? '' },
-    hint: 'run it on the reference engine, or replace these ops',
-  });
 }
 
 function refusal(module: Module, registry: OpRegistry, node: Node): string | undefined {

@@ -42,6 +42,8 @@ export interface RegionValues {
   /** Other things made from tensors once: transposed filters. */
   readonly derived: Map<string, string>;
   readonly guards: Guard[];
+  /** Nodes by the reason for which they have no form here. */
+  readonly refusals: Map<string, string[]>;
 }
 
 /** A tensor of class labels that must lie in [0, limit) for the region's results to be used. */
@@ -50,6 +52,9 @@ export interface Guard {
   readonly limit: number;
   readonly node: Node;
 }
+
+/** Thrown by emitters, and gathered for all nodes of a region. */
+export class Refused extends Error {}
 
 /** What an emitter sees of its node. */
 export interface EmitContext {
@@ -80,7 +85,7 @@ export interface EmitContext {
   alias(): void;
   /** Asks the runtime to check an input before the region's results are used. */
   guard(index: number, limit: number): void;
-  /** Throws PW_ENGINE_OP: this node has no form here. */
+  /** Throws the `Refused` that says that this node has no form here. */
   refuse(why: string): never;
 }
 
@@ -132,7 +137,7 @@ export function emitContext(values: RegionValues, node: Node): EmitContext {
       values.guards.push({ tensor: ref(index), limit, node });
     },
     refuse: (why) => {
-      throw new PlacewrightError('PW_ENGINE_OP', why);
+      throw new Refused(why);
     },
   };
 }

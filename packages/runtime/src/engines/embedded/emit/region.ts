@@ -9,7 +9,8 @@ import {
 } from '@placewright/ir';
 import { graphBuilder } from '../onnx/builder.js';
 import { encodeModel } from '../onnx/proto.js';
-import { emitContext, type Guard, plainName, REGION_DTYPES, type RegionValues } from './context.js';
+import { emitContext, type Guard, plainName, REGION_DTYPES, Refused, type RegionValues } from './context.js';
+import { throwRefused } from './refuse.js';
 import { emitterOf } from './table.js';
 
 /** Pure ops of one device that run in one call, in topological order, and the tensors that go in and out. */
@@ -28,13 +29,21 @@ export interface RegionModel {
 /** Writes a region. The guards' tensors are outputs too where they are no inputs. Throws PW_ENGINE_OP, PW_ATTR_*. */
 export function emitRegion(graph: Graph, body: RegionBody): RegionModel {
   const builder = graphBuilder();
-  const values: RegionValues = { builder, graph, forms: new Map(), derived: new Map(), guards: [] };
+  const values: RegionValues = {
+    builder,
+    graph,
+    forms: new Map(),
+    derived: new Map(),
+    guards: [],
+    refusals: new Map(),
+  };
   body.inputs.forEach((ref, i) => {
     const { dtype, shape } = tensorTypeOf(graph, ref);
     builder.input(`i${i}`, dtype, shape);
     values.forms.set(tensorKey(ref), { plain: `i${i}` });
   });
   for (const node of body.nodes) emitNode(values, node);
+  throwRefused(values.refusals);
   [...body.outputs, ...unseenGuards(body, values.guards)].forEach((ref, i) => {
     const { dtype, shape } = tensorTypeOf(graph, ref);
     builder.output(plainName(values, ref), `o${i}`, dtype, shape);
@@ -53,17 +62,20 @@ export function unseenGuards(body: RegionBody, guards: readonly Guard[]): Tensor
   });
 }
 
+/** A node that is refused gets outputs all the same, so that those after it can be looked at too. */
 function emitNode(values: RegionValues, node: Node): void {
   const found = emitterOf(node.op);
-  if (found === undefined || 'refused' in found) {
-    throw new PlacewrightError('PW_ENGINE_OP', `${node.op} has no form in ONNX`, {
-      where: { node: nodeName(node) },
-    });
-  }
   try {
+    if (found === undefined || 'refused' in found) throw new Refused(`${node.op} has no form in ONNX`);
     found.emit(emitContext(values, node));
   } catch (error) {
-    throw error instanceof PlacewrightError ? error.at({ node: nodeName(node) }) : error;
+    if (!(error instanceof Refused))
+      throw error instanceof PlacewrightError ? error.at({ node: nodeName(node) }) : error;
+    const reason = `${node.op}: ${error.message}`;
+    values.refusals.set(reason, [...(values.refusals.get(reason) ?? []), nodeName(node)]);
+    node.outputs.forEach((_, port) => {
+      values.forms.set(tensorKey({ node: node.id, port }), { plain: '', image: '', wide: '' });
+    });
   }
 }
 
