@@ -33,20 +33,15 @@ export const stageVariables = definePass<Record<never, never>>({
     edit(module, registry, PASS, (editor) => {
       const towers = towerDevices(cluster);
       const staged = new Map<string, TensorRef>();
-      const stages = towerReads(module).map(({ node, variable }) => {
-        const device = towers[node.replica ?? 0] ?? '';
-        editor.decide({
-          about: 'staging',
-          subject: node.id,
-          chosen: device,
-          candidates: [],
-          rule: "a staging area on the tower's device",
-          option: 'reading=staging',
-        });
-        const { stage, tensor } = stageRead(editor, node, variable, device);
-        staged.set(tensorKey({ node: node.id, port: 0 }), tensor);
-        return stage;
-      });
+      const areas = new Map<string, Staged>();
+      for (const { node, variable } of towerReads(module)) {
+        // A second reading on the same tower takes what the first one staged.
+        const key = `${node.replica} ${variable.id}`;
+        const area = areas.get(key) ?? stageOn(editor, node, variable, towers[node.replica ?? 0] ?? '');
+        areas.set(key, area);
+        staged.set(tensorKey({ node: node.id, port: 0 }), area.tensor);
+      }
+      const stages = [...areas.values()].map(({ stage }) => stage);
       editor.replaceTensors(staged, { reason: 'computes with the staged value' }, module.graph.nodes.keys());
       addToStep(editor, stages);
       addWarmUp(editor, stages);
@@ -65,6 +60,18 @@ function towerReads(module: Module): { node: Node; variable: VariableResource }[
     const reads = node.op === 'ReadVariableOp' && node.replica !== null && running.has(node.id);
     return reads && variable?.kind === 'variable' ? [{ node, variable }] : [];
   });
+}
+
+function stageOn(editor: GraphEditor, node: Node, variable: VariableResource, device: string): Staged {
+  editor.decide({
+    about: 'staging',
+    subject: node.id,
+    chosen: device,
+    candidates: [],
+    rule: "a staging area on the tower's device",
+    option: 'reading=staging',
+  });
+  return stageRead(editor, node, variable, device);
 }
 
 function stageRead(editor: GraphEditor, read: Node, variable: VariableResource, device: string): Staged {
