@@ -94,8 +94,8 @@ const PLACEMENT: readonly Fault[] = [
     'staged-on-tower-0',
     'staging areas of variables are all on tower 0',
     'stage-variables',
-    "const device = towers[node.replica ?? 0] ?? '';",
-    "const device = towers[0] ?? '';",
+    "stageOn(editor, node, variable, towers[node.replica ?? 0] ?? '')",
+    "stageOn(editor, node, variable, towers[0] ?? '')",
   ),
 ];
 
