@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { buildModel, builtinRegistry, getAttr, parseModule, verify } from 'placewright';
+import { buildModel, builtinRegistry, getAttr, parseModule, STRATEGIES, verify } from 'placewright';
 import { describe, expect, test } from 'vitest';
 import { pages, readPage, renderPage, root } from '../../docs/build.mjs';
 import { fillSections } from '../../docs/lib/sections.mjs';
@@ -80,6 +80,13 @@ describe('the page on strategies', () => {
     const explained = text.slice(text.indexOf('## The choices'), text.indexOf('## independent'));
     for (const [name, value] of values)
       expect(explained, `${name}: ${value}`).toMatch(new RegExp(`^\\| ${name} .*\`${value}\``, 'm'));
+  });
+
+  test('has a section for every strategy', () => {
+    for (const { name } of STRATEGIES) {
+      expect(text).toMatch(new RegExp(`^## ${name}$`, 'm'));
+      expect(text).toContain(`<!-- generated: strategy-choices ${name} -->`);
+    }
   });
 
   test('names flags that the command has', async () => {
