@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { PlacewrightError, type ResourceId, type TensorValue } from '@placewright/ir';
-import { createExecution, type Execution, type Installed } from './executor.js';
+import { createExecution, type Execution } from './executor.js';
 import { type OrtModel, prepareModel } from './ort.js';
 import type { DevicePlan, RegionTask } from './plan.js';
 import {
@@ -10,6 +10,7 @@ import {
   type ToWorker,
   type WorkerSetup,
 } from './protocol.js';
+import type { Installed } from './run-state.js';
 import { cellOf, checkVariable, copyOf, createStore, type Store, setVariable, variableOf } from './store.js';
 
 /** Where a device's messages come from and go to: the port to the session. */

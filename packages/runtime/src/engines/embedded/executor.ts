@@ -1,46 +1,24 @@
-import type { DeviceName, ResourceId, TensorValue } from '@placewright/ir';
+import type { ResourceId, TensorValue } from '@placewright/ir';
 import { PlacewrightError } from '@placewright/ir';
-import type { TraceEvent, TraceKind } from '../../trace.js';
-import { countOf, putRow, SHARED_SUM, sumHere, sumShare, takeSum } from './collective.js';
+import { arrive, memberArrived, shareReduced } from './all-reduce.js';
 import { runtimeKernel } from './kernels/table.js';
-import type { OrtModel } from './ort.js';
-import type { AllReduceTask, DevicePlan, KernelTask, ReceiveTask, RegionTask, Slot, Task } from './plan.js';
+import type { KernelTask, ReceiveTask, RegionTask, Task } from './plan.js';
+import { type DeviceStatus, nowUs, type PeerMessage, recordError } from './protocol.js';
 import {
-  type DeviceStatus,
-  type ErrorRecord,
-  nowUs,
-  type PeerMessage,
-  recordError,
-  type SharedCollective,
-} from './protocol.js';
-import { areaOf, type Cell, cellOf, copyOf, type Store } from './store.js';
-
-/** A plan on its device, with its models ready. */
-export interface Installed {
-  readonly plan: DevicePlan;
-  readonly collectives: readonly SharedCollective[];
-  readonly models: ReadonlyMap<string, OrtModel>;
-}
-
-/** How a run talks to what is around it. */
-export interface Surroundings {
-  readonly store: Store;
-  readonly trace: boolean;
-  send(to: DeviceName, message: PeerMessage, moved: readonly ArrayBuffer[]): void;
-  done(
-    fetched: readonly { name: string; value: TensorValue }[],
-    trace: readonly TraceEvent[],
-    moved: readonly ArrayBuffer[],
-  ): void;
-  failed(error: ErrorRecord): void;
-}
-
-export interface RunSpec {
-  readonly run: number;
-  readonly step: number;
-  readonly entry: TraceEvent['entry'];
-  readonly feeds: readonly { readonly task: number; readonly value: TensorValue }[];
-}
+  arriveAt,
+  begin,
+  cellAt,
+  complete,
+  handOver,
+  type Installed,
+  makeReady,
+  type Run,
+  type RunSpec,
+  record,
+  type Surroundings,
+} from './run-state.js';
+import { statusOf } from './status.js';
+import { areaOf, cellOf } from './store.js';
 
 /** One run of one device. */
 export interface Execution {
@@ -49,50 +27,6 @@ export interface Execution {
   /** Ends it; nothing is sent any more. Resolves when no call is under way. */
   abort(): Promise<void>;
   status(): DeviceStatus;
-}
-
-/** What goes to another device next. */
-interface Outbox {
-  readonly values: { task: number; value: TensorValue }[];
-  readonly signals: number[];
-  readonly arrived: number[];
-  readonly reduced: number[];
-  readonly moved: ArrayBuffer[];
-}
-
-interface CollectiveState {
-  arrived: number;
-  reduced: number;
-  /** Tasks of this device that wait for the sum. */
-  readonly waiting: number[];
-}
-
-/** The state of a run, and everything that the functions below share. */
-interface Run {
-  readonly installed: Installed;
-  readonly around: Surroundings;
-  readonly spec: RunSpec;
-  readonly tasks: readonly Task[];
-  /** Predecessors and messages that each task still waits for. */
-  readonly waits: Int32Array;
-  readonly slots: (Cell | undefined)[];
-  /** Takers of each slot that have not taken it yet. */
-  readonly uses: Int32Array;
-  readonly arrivedValues: Map<number, TensorValue>;
-  readonly feeds: ReadonlyMap<number, TensorValue>;
-  readonly kernels: number[];
-  readonly regions: number[];
-  readonly parked: Map<ResourceId, number[]>;
-  readonly collectives: Map<number, CollectiveState>;
-  readonly outboxes: Map<DeviceName, Outbox>;
-  readonly events: TraceEvent[];
-  left: number;
-  sent: number;
-  received: number;
-  over: boolean;
-  /** The call of ONNX Runtime that is under way. */
-  calling: Promise<void> | undefined;
-  idleSince: number;
 }
 
 export function createExecution(installed: Installed, around: Surroundings, spec: RunSpec): Execution {
@@ -201,19 +135,6 @@ async function callRegion(run: Run, task: RegionTask, index: number): Promise<vo
   complete(run, index, outputs.map(cellOf));
 }
 
-function regionError(run: Run, task: RegionTask, error: unknown): PlacewrightError {
-  const text = error instanceof Error ? error.message : String(error);
-  return new PlacewrightError(
-    'PW_ENGINE_REGION',
-    `a region of ${run.installed.plan.device} failed: ${text.slice(0, 500)}`,
-    {
-      where: { node: task.holds },
-      hint: 'run the same module on the reference engine to see which node it is',
-      cause: error,
-    },
-  );
-}
-
 /** Throws PW_KERNEL_INPUT for a class label that is out of range. */
 function checkLabels(task: RegionTask, values: readonly TensorValue[], offset: number): void {
   for (const { at, limit, node } of task.guards) {
@@ -281,88 +202,17 @@ function unpark(run: Run, area: ResourceId | undefined): void {
   run.parked.delete(area);
 }
 
-function cellAt(run: Run, slot: Slot): Cell {
-  const cell = run.slots[slot];
-  if (cell !== undefined) return cell;
-  throw new PlacewrightError('PW_INTERNAL_SLOT', `slot ${slot} is empty`, { kind: 'internal' });
-}
-
-/** Keeps a task's outputs, frees its inputs, sends what others wait for, and lets its successors go on. */
-function complete(run: Run, index: number, outputs: readonly Cell[]): void {
-  const task = run.tasks[index] as Task;
-  task.outputs.forEach((slot, port) => {
-    const cell = outputs[port];
-    if (slot < 0 || cell === undefined) return;
-    cell.refs += 1;
-    run.slots[slot] = cell;
-  });
-  for (const slot of task.inputs) release(run, slot);
-  for (const slot of task.outputs) if (slot >= 0) sendValue(run, slot);
-  for (const { device, task: target } of task.signals) outbox(run, device).signals.push(target);
-  flush(run);
-  run.left -= 1;
-  for (const next of task.next) arriveAt(run, next);
-}
-
-function release(run: Run, slot: Slot): void {
-  const left = (run.uses[slot] ?? 0) - 1;
-  run.uses[slot] = left;
-  if (left > 0) return;
-  const cell = run.slots[slot];
-  if (cell !== undefined) cell.refs -= 1;
-  run.slots[slot] = undefined;
-}
-
-function arriveAt(run: Run, index: number): void {
-  const left = (run.waits[index] ?? 0) - 1;
-  run.waits[index] = left;
-  if (left === 0) makeReady(run, index);
-}
-
-function makeReady(run: Run, index: number): void {
-  const queue = run.tasks[index]?.kind === 'region' ? run.regions : run.kernels;
-  queue.push(index);
-}
-
-function sendValue(run: Run, slot: Slot): void {
-  for (const { device, task } of run.installed.plan.sends.get(slot) ?? []) {
-    const box = outbox(run, device);
-    const startUs = begin(run);
-    box.values.push({ task, value: handOver(run, slot, box.moved) });
-    record(run, `send to ${device}`, 'transfer', startUs);
-  }
-}
-
-/**
- * The value of a slot to be given to another thread, taken once: the memory itself where nobody else holds it, else a
- * copy. What is given must be listed in `moved`, as the memory is no longer this thread's.
- */
-function handOver(run: Run, slot: Slot, moved: ArrayBuffer[]): TensorValue {
-  const cell = cellAt(run, slot);
-  const last = cell.refs === 1 && run.uses[slot] === 1;
-  release(run, slot);
-  const { data } = cell.value;
-  const whole = data.byteLength === data.buffer.byteLength && data.buffer instanceof ArrayBuffer;
-  const value = last && whole ? cell.value : copyOf(cell.value);
-  moved.push(value.data.buffer as ArrayBuffer);
-  return value;
-}
-
-function outbox(run: Run, device: DeviceName): Outbox {
-  let box = run.outboxes.get(device);
-  if (box === undefined) {
-    box = { values: [], signals: [], arrived: [], reduced: [], moved: [] };
-    run.outboxes.set(device, box);
-  }
-  return box;
-}
-
-function flush(run: Run): void {
-  for (const [device, { moved, ...message }] of run.outboxes) {
-    run.sent += 1;
-    run.around.send(device, { run: run.spec.run, sentUs: nowUs(), ...message }, moved);
-  }
-  run.outboxes.clear();
+function regionError(run: Run, task: RegionTask, error: unknown): PlacewrightError {
+  const text = error instanceof Error ? error.message : String(error);
+  return new PlacewrightError(
+    'PW_ENGINE_REGION',
+    `a region of ${run.installed.plan.device} failed: ${text.slice(0, 500)}`,
+    {
+      where: { node: task.holds },
+      hint: 'run the same module on the reference engine to see which node it is',
+      cause: error,
+    },
+  );
 }
 
 function receive(run: Run, message: PeerMessage): void {
@@ -380,86 +230,6 @@ function receive(run: Run, message: PeerMessage): void {
   pump(run);
 }
 
-// All-reduce: members put their tensors into shared memory and tell the others' devices; messages order the memory.
-
-function collectiveState(run: Run, index: number): CollectiveState {
-  let state = run.collectives.get(index);
-  if (state === undefined) {
-    state = { arrived: 0, reduced: 0, waiting: [] };
-    run.collectives.set(index, state);
-  }
-  return state;
-}
-
-function collectiveAt(run: Run, index: number): SharedCollective {
-  return run.installed.collectives[index] as SharedCollective;
-}
-
-/** Devices of a collective's members, each once, in their order. */
-function devicesOf({ members }: SharedCollective): DeviceName[] {
-  return [...new Set(members.map(({ device }) => device))];
-}
-
-function tellOthers(run: Run, index: number, what: 'arrived' | 'reduced'): void {
-  for (const device of devicesOf(collectiveAt(run, index))) {
-    if (device !== run.installed.plan.device) outbox(run, device)[what].push(index);
-  }
-  flush(run);
-}
-
-function arrive(run: Run, task: AllReduceTask, index: number): void {
-  const collective = collectiveAt(run, task.collective);
-  const [slot] = task.inputs;
-  const { value } = cellAt(run, slot ?? -1);
-  if (value.data.length !== countOf(collective)) {
-    throw new PlacewrightError(
-      'PW_KERNEL_INPUT',
-      `NcclAllReduce: a tensor of [${value.shape.join(', ')}] is not [${collective.shape.join(', ')}]`,
-    );
-  }
-  const startUs = begin(run);
-  putRow(collective, task.member, value);
-  record(run, task.name, 'all-reduce', startUs);
-  collectiveState(run, task.collective).waiting.push(index);
-  tellOthers(run, task.collective, 'arrived');
-  memberArrived(run, task.collective);
-}
-
-function memberArrived(run: Run, index: number): void {
-  const collective = collectiveAt(run, index);
-  const state = collectiveState(run, index);
-  state.arrived += 1;
-  if (state.arrived < collective.members.length) return;
-  const devices = devicesOf(collective);
-  const startUs = begin(run);
-  if (devices.length === 1 || countOf(collective) < SHARED_SUM) {
-    finishCollective(run, index, sumHere(collective), startUs);
-    return;
-  }
-  sumShare(collective, devices.indexOf(run.installed.plan.device), devices.length);
-  record(run, collective.name, 'all-reduce', startUs);
-  tellOthers(run, index, 'reduced');
-  shareReduced(run, index);
-}
-
-function shareReduced(run: Run, index: number): void {
-  const collective = collectiveAt(run, index);
-  const state = collectiveState(run, index);
-  state.reduced += 1;
-  if (state.reduced < devicesOf(collective).length) return;
-  const startUs = begin(run);
-  finishCollective(run, index, takeSum(collective), startUs);
-}
-
-function finishCollective(run: Run, index: number, sum: TensorValue, startUs: number): void {
-  record(run, collectiveAt(run, index).name, 'all-reduce', startUs);
-  const cell = cellOf(sum);
-  // Held until all members have it, so that none of them gives it away.
-  cell.refs += 1;
-  for (const task of collectiveState(run, index).waiting) complete(run, task, [cell]);
-  cell.refs -= 1;
-}
-
 function finish(run: Run): void {
   run.over = true;
   const moved: ArrayBuffer[] = [];
@@ -468,75 +238,4 @@ function finish(run: Run): void {
     value: handOver(run, slot, moved),
   }));
   run.around.done(fetched, run.events, moved);
-}
-
-/** Notes the end of a wait, if there was one, and gives the time. */
-function begin(run: Run): number {
-  if (!run.around.trace) return 0;
-  const now = nowUs();
-  if (now - run.idleSince > SHORT_US) push(run, 'wait', 'wait', run.idleSince, now);
-  return now;
-}
-
-/** Waits shorter than this many microseconds are not worth a line in a trace. */
-const SHORT_US = 20;
-
-function record(run: Run, name: string, kind: TraceKind, startUs: number, nodes?: number): void {
-  if (!run.around.trace) return;
-  const endUs = nowUs();
-  if (kind === 'kernel' && endUs - startUs < SHORT_US) {
-    run.idleSince = endUs;
-    return;
-  }
-  push(run, name, kind, startUs, endUs, nodes);
-  if (kind !== 'transfer') run.idleSince = endUs;
-}
-
-function push(run: Run, name: string, kind: TraceKind, startUs: number, endUs: number, nodes?: number): void {
-  const { step, entry } = run.spec;
-  const { device } = run.installed.plan;
-  run.events.push({
-    name,
-    device,
-    kind,
-    startUs,
-    endUs,
-    run: step,
-    entry,
-    ...(nodes === undefined ? {} : { nodes }),
-  });
-}
-
-const SHOWN = 8;
-
-function statusOf(run: Run): DeviceStatus {
-  const idle = run.calling === undefined && run.kernels.length === 0 && run.regions.length === 0;
-  return {
-    idle,
-    sent: run.sent,
-    received: run.received,
-    reasons: reasonsOf(run).slice(0, SHOWN),
-  };
-}
-
-function reasonsOf(run: Run): string[] {
-  const staged = [...run.parked.values()].flat().map((index) => {
-    const task = run.tasks[index] as KernelTask;
-    const { info, tuples } = areaOf(run.around.store, task.resources[0]);
-    const what = task.op === 'Unstage' ? 'a value in' : 'room in';
-    return `${task.name} waits for ${what} ${JSON.stringify(info.name)} (holds ${tuples.length}, room for ${info.capacity})`;
-  });
-  const received = run.tasks.flatMap((task, i) =>
-    task.kind === 'receive' && (run.waits[i] ?? 0) > 0 && !run.arrivedValues.has(i)
-      ? [`${task.name} waits for ${task.source}`]
-      : [],
-  );
-  const reduced = [...run.collectives].flatMap(([index, { waiting, arrived }]) => {
-    const { name, members } = collectiveAt(run, index);
-    return waiting.length === 0
-      ? []
-      : [`${JSON.stringify(name)} waits for its members (${arrived} of ${members.length} are there)`];
-  });
-  const calling = run.calling === undefined ? [] : ['a region is running'];
-  return [...calling, ...staged, ...reduced, ...received];
 }
