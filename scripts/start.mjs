@@ -11,6 +11,9 @@ const COMMAND = [
   ...['--model', 'lenet'],
   ...['--strategy', 'replicated'],
   ...['--num-gpus', '2'],
+  // The mean keeps the learning rate right for any number of towers.
+  ...['--reduction', 'mean'],
+  ...['--out', 'out/lenet.pw'],
   ...['--report', 'out/report.html'],
 ];
 

@@ -1,2 +1,11 @@
 #!/usr/bin/env node
-import '../dist/main.js';
+import { existsSync } from 'node:fs';
+
+const main = new URL('../dist/main.js', import.meta.url);
+if (existsSync(main)) await import(main.href);
+else {
+  console.error(
+    'error[PW_NOT_BUILT]: placewright is not built yet\n  do: run `npm run build` in the project',
+  );
+  process.exitCode = 1;
+}

@@ -12,7 +12,7 @@ export interface Io {
 export interface Output {
   write(text: string): void;
   readonly isTerminal: boolean;
-  /** Characters of a line. */
+  /** Characters of a line; 100 where nobody knows. */
   readonly columns: number;
 }
 
@@ -40,7 +40,7 @@ function processOutput(stream: NodeJS.WriteStream): Output {
     write: (text) => void stream.write(text),
     isTerminal: stream.isTTY === true,
     get columns() {
-      return stream.columns ?? 100;
+      return stream.columns || 100;
     },
   };
 }

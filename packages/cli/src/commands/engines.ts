@@ -1,7 +1,7 @@
 import { engines as allEngines, type Engine, type EngineProbe, findEngine } from '@placewright/runtime';
 import type { Command } from 'commander';
 import { type Io, printJson, printLine } from '../io.js';
-import { formatTable } from '../ui/table.js';
+import { formatTable, wrap } from '../ui/table.js';
 import { type CommandContext, createCommand } from './command.js';
 
 interface Flags {
@@ -48,7 +48,7 @@ function printEngines(io: Io, found: readonly Found[]): void {
       `  ${probe.available ? 'ready' : 'not available'}${probe.version === undefined ? '' : `, ${probe.version}`}`,
       ...probe.details.flatMap(({ name, status, how }) => [
         `  ${status === 'available' ? '✓' : '✗'} ${name}${status === 'available' ? '' : ': missing'}`,
-        ...(how === undefined ? [] : how.split('\n').map((line) => `      ${line}`)),
+        ...(how === undefined ? [] : [`      ${wrap(how, 92, '      ')}`]),
       ]),
     ].join('\n'),
   );

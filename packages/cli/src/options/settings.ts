@@ -33,13 +33,14 @@ export interface ModelSettings {
 interface Defaults {
   readonly optimizer: OptimizerSpec['kind'];
   readonly learningRate: number;
+  readonly momentum: number;
   readonly weightDecay: number;
 }
 
 /** tf_cnn_benchmarks' own, for options files and recorded tensors. */
-const RECORDED: Defaults = { optimizer: 'sgd', learningRate: 0.05, weightDecay: 4e-5 };
+const RECORDED: Defaults = { optimizer: 'sgd', learningRate: 0.05, momentum: 0.9, weightDecay: 4e-5 };
 /** For a run that is to learn well without a further word: LeNet reads digits after a few hundred steps. */
-const PLAIN: Defaults = { optimizer: 'momentum', learningRate: 0.02, weightDecay: 4e-5 };
+const PLAIN: Defaults = { optimizer: 'momentum', learningRate: 0.02, momentum: 0.95, weightDecay: 4e-5 };
 
 const DEFAULT_STRATEGY = 'parameter_server';
 /** Models whose own input is that of handwritten digits. */
@@ -117,7 +118,7 @@ function optimizerOf(values: OptionValues, defaults: Defaults): OptimizerSpec {
     case 'sgd':
       return { kind, learningRate };
     case 'momentum':
-      return { kind, learningRate, momentum: values.momentum ?? 0.9, nesterov: true };
+      return { kind, learningRate, momentum: values.momentum ?? defaults.momentum, nesterov: true };
     case 'rmsprop':
       return {
         kind,

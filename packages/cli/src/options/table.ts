@@ -30,7 +30,7 @@ export const MODEL_OPTIONS = {
   batchSize: { kind: 'count', min: 1, max: 65_536, byDefault: "the model's", summary: 'images of a tower in a step' },
   optimizer: { kind: 'choice', of: ['sgd', 'momentum', 'rmsprop'], summary: "TensorFlow's update rule" },
   learningRate: { kind: 'number', ...RATE, summary: 'η' },
-  momentum: { kind: 'number', min: 0, max: 1, byDefault: '0.9', summary: "µ of Nesterov's momentum" },
+  momentum: { kind: 'number', min: 0, max: 1, byDefault: '0.95, or 0.9 as recorded', summary: "µ of Nesterov's momentum" },
   rmspropDecay: { kind: 'number', min: 0, max: 1, byDefault: '0.9', summary: 'ρ of rmsprop' },
   rmspropMomentum: { kind: 'number', min: 0, max: 1, byDefault: '0.9', summary: 'µ of rmsprop' },
   rmspropEpsilon: { kind: 'number', min: Number.MIN_VALUE, max: 1e6, byDefault: '1', summary: 'ε of rmsprop' },
@@ -51,7 +51,7 @@ export const MODEL_OPTIONS = {
 // biome-ignore format: one line an option
 export const RUN_OPTIONS = {
   engine: { kind: 'word', value: 'name', byDefault: 'embedded', summary: 'what runs the lowered graph; `placewright engines`' },
-  steps: { kind: 'count', min: 1, max: 1e9, also: ['numBatches'], byDefault: '600, or 15 with --tensors', summary: 'how many steps to train' },
+  steps: { kind: 'count', min: 1, max: 1e9, also: ['numBatches'], byDefault: '700, or 15 with --tensors', summary: 'how many steps to train' },
   epochs: { kind: 'number', min: 1e-6, max: 1e6, also: ['numEpochs'], summary: 'how often to go through the images, instead of --steps' },
 } as const satisfies Readonly<Record<string, OptionDecl>>;
 

@@ -17,7 +17,7 @@ import { testText, trainMeter } from './progress-text.js';
 import { makeReport, type RunReport } from './run-report.js';
 
 /** Steps of a run of which nothing is said. */
-const DEFAULT_STEPS = 600;
+const DEFAULT_STEPS = 700;
 /** Steps of the recorded runs. */
 const RECORDED_STEPS = 15;
 

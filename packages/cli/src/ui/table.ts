@@ -23,7 +23,7 @@ export function formatTable<T>(columns: readonly Column<T>[], rows: readonly T[]
     .join('\n');
 }
 
-/** Items with one space before each continued line, within a width. */
+/** Text broken into lines of at most `width` characters where it can be; all but the first begin with `indent`. */
 export function wrap(text: string, width: number, indent = ''): string {
   const lines: string[] = [];
   let line = '';
