@@ -83,13 +83,18 @@ const PLACEMENT: readonly Fault[] = [
     "addCopies(editor, gradients, variable, reduction, devices.home, 'beside the variable', kind)",
     "addCopies(editor, gradients, variable, reduction, devices.host, 'beside the variable', kind)",
   ),
-  fault(
-    'transfer-each-time',
-    'a tensor is copied again for every user',
-    'insert-transfers',
-    'transfers.set(key, { node, port: 0 });',
-    '',
-  ),
+  {
+    name: 'transfer-each-time',
+    summary: 'a tensor is copied again for every user, and nobody says that it is not',
+    edits: [
+      { file: 'passes/insert-transfers.js', find: 'transfers.set(key, { node, port: 0 });', replace: '' },
+      {
+        file: 'passes/insert-transfers.js',
+        find: "establishes: ['transfers-explicit'],",
+        replace: 'establishes: [],',
+      },
+    ],
+  },
   fault(
     'staged-on-tower-0',
     'staging areas of variables are all on tower 0',
@@ -158,13 +163,22 @@ const UPDATES: readonly Fault[] = [
     "add('AddN', halves)",
     "add('AddN', halves.slice(0, 1))",
   ),
-  fault(
-    'norm-of-all-towers',
-    'the towers clip by the norm of the gradients of all of them',
-    'clip-gradients',
-    'const list = lists.get(role.replica) ?? [];',
-    'role = { ...role, replica: null }; const list = lists.get(role.replica) ?? [];',
-  ),
+  {
+    name: 'norm-of-all-towers',
+    summary: 'the towers clip by the norm of the gradients of all of them',
+    edits: [
+      {
+        file: 'passes/clip-gradients.js',
+        find: 'const list = lists.get(role.replica) ?? [];',
+        replace: 'const list = lists.get(null) ?? [];',
+      },
+      {
+        file: 'passes/clip-gradients.js',
+        find: 'lists.set(role.replica, list);',
+        replace: 'lists.set(null, list);',
+      },
+    ],
+  },
   {
     name: 'clip-before-aggregation',
     summary: "each tower's gradients are clipped, and their sum is not",
@@ -335,5 +349,33 @@ const TOWERS: readonly Fault[] = [
   },
 ];
 
+/** Faults of what passes are, and of what is said about them. */
+const FORM: readonly Fault[] = [
+  {
+    name: 'never-the-same',
+    summary: 'a pass gives other names each time',
+    edits: [
+      {
+        file: 'staging.js',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of the pass
+        find: 'name: `tower_${replica}/${name}`,',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of the pass
+        replace: 'name: `tower_${replica}/${name}/${(globalThis.times = (globalThis.times ?? 0) + 1)}`,',
+      },
+    ],
+  },
+  {
+    name: 'ring-too-long',
+    summary: 'the summary counts one copy too many of an all-reduce',
+    edits: [
+      {
+        file: 'analyses/placement.js',
+        find: '* (n - 1)) / n;',
+        replace: '* n) / n;',
+      },
+    ],
+  },
+];
+
 /** Every planted fault. */
-export const FAULTS: readonly Fault[] = [...PLACEMENT, ...UPDATES, ...TOWERS];
+export const FAULTS: readonly Fault[] = [...PLACEMENT, ...UPDATES, ...TOWERS, ...FORM];
