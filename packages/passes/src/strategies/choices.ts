@@ -39,7 +39,7 @@ export interface Contract {
   /** Steps by which the gradient that an update takes is behind the step that computed it. */
   readonly staleGradients: number;
   readonly reduction: Reduction | 'none';
-  /** Whether all towers' variables are bit-equal after every step. */
+  /** Whether the towers' trainable variables and their slots are bit-equal after every step (moving averages are tower 0's alone). */
   readonly replicasStayEqual: boolean;
   readonly saved: SavedChoice;
 }
