@@ -1,4 +1,4 @@
-import { builtinRegistry, verify } from '@placewright/ir';
+import { builtinRegistry, verify } from 'placewright';
 import { describe, expect, it } from 'vitest';
 import { trainOwnModel } from '../src/own-model.js';
 import { checkOwnPass, compileWithPass } from '../src/own-pass.js';
