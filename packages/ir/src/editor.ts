@@ -8,6 +8,7 @@ import {
   type Entry,
   type EntryName,
   type Module,
+  makeNode,
   type Node,
   type NodeId,
   nodeName,
@@ -94,7 +95,8 @@ export class GraphEditor {
   readonly #pass: string;
   readonly #nodes: Map<NodeId, Node>;
   readonly #resources: Map<ResourceId, Resource>;
-  readonly #names = new Map<string, NodeId>();
+  /** Ids by shown name, made when first needed: many passes add and rename nothing. */
+  #known: Map<string, NodeId> | null = null;
   /** Next suffix to try for a taken name, so that many nodes of one name stay linear. */
   readonly #suffixes = new Map<string, number>();
   /** The module's other fields, as edited so far; plain values, so that what is read of them may be kept. */
@@ -113,7 +115,6 @@ export class GraphEditor {
     this.#pass = pass;
     this.#nodes = new Map(module.graph.nodes);
     this.#resources = new Map(module.resources);
-    for (const node of this.#nodes.values()) this.#names.set(nodeName(node), node.id);
     this.#frame = frameOf(module);
     this.#nextId = module.nextId;
   }
@@ -186,7 +187,7 @@ export class GraphEditor {
               { inputs, attrs, resources: resources.map((resource) => this.resource(resource)) },
               this.graph,
             );
-      const node: Node = {
+      const node = makeNode({
         id,
         name,
         op: spec.op,
@@ -202,7 +203,7 @@ export class GraphEditor {
         group: spec.group ?? '',
         colocation: spec.colocation ?? null,
         origin: this.#origin(why),
-      };
+      });
       this.#nextId += 1;
       this.#nodes.set(id, node);
       this.#names.set(nodeName(node), id);
@@ -236,15 +237,15 @@ export class GraphEditor {
         outputs: inferOutputs(decl, { inputs: after.inputs, attrs: after.attrs, resources }, this.graph),
       };
     }
-    this.#nodes.set(id, after);
+    this.#nodes.set(id, makeNode(after));
     this.#changed('update', after, why, Object.keys(update));
   }
 
   /** Removes a node; edges to it are the caller's to mend (the verifier finds those left). */
   removeNode(id: NodeId, why: Why): void {
     const node = this.node(id);
-    this.#nodes.delete(id);
     this.#names.delete(nodeName(node));
+    this.#nodes.delete(id);
     this.#changed('remove', node, why, []);
   }
 
@@ -333,9 +334,11 @@ export class GraphEditor {
     const [frame, forth, back] = produceWithPatches(frameOf(this.#before), (draft: Draft<Frame>) => {
       const { decisions: _, ...rest } = this.#frame;
       for (const [key, value] of Object.entries(rest)) {
-        if (value !== this.#before[key as keyof Frame]) Object.assign(draft, { [key]: value });
+        // Frozen, since immer would else search it for drafts, which there are none of.
+        if (value !== this.#before[key as keyof Frame]) Object.assign(draft, { [key]: Object.freeze(value) });
       }
-      draft.decisions.push(...(this.#decisions as Draft<Decision>[]));
+      for (const decision of this.#decisions)
+        draft.decisions.push(Object.freeze(decision) as Draft<Decision>);
     });
     const patches: Patch[] = [...forth];
     const inversePatches: Patch[] = [...back];
@@ -366,6 +369,14 @@ export class GraphEditor {
       nextId: this.#nextId,
     };
     return { module, patches, inversePatches, changes: this.#changes };
+  }
+
+  get #names(): Map<string, NodeId> {
+    if (this.#known === null) {
+      this.#known = new Map();
+      for (const node of this.#nodes.values()) this.#known.set(nodeName(node), node.id);
+    }
+    return this.#known;
   }
 
   #origin(why: Why): Origin {

@@ -112,7 +112,12 @@ export function extendRegistry(registry: OpRegistry, decls: Iterable<OpDecl>): O
         hint: 'give the new op a name of its own',
       });
     }
-    ops.set(decl.op, decl);
+    ops.set(decl.op, layOut(decl));
   }
   return { ops };
+}
+
+/** A declaration laid out like all others, for the reason that `makeNode` gives. */
+function layOut({ op, summary, inputs, attrs, effect, infer, gradient }: OpDecl): OpDecl {
+  return { op, summary, inputs, attrs, effect, infer, gradient };
 }

@@ -23,31 +23,80 @@ export function successors(graph: Graph): Map<NodeId, NodeId[]> {
   return out;
 }
 
+/** Edges between nodes by number: what follows node i is `next[starts[i]]` up to, not including, `next[starts[i + 1]]`. */
+export interface NumberedEdges {
+  readonly nodes: readonly Node[];
+  readonly starts: Int32Array;
+  readonly next: Int32Array;
+  /** Edges that come into each node, repeats counted. */
+  readonly incoming: Int32Array;
+}
+
+function forEachPredecessor(node: Node, visit: (id: NodeId) => void): void {
+  for (const { node: id } of node.inputs) visit(id);
+  for (const id of node.controls) visit(id);
+}
+
+/** The graph's edges by number, nodes in order of insertion. An edge that is there twice is there twice. */
+export function numberEdges(graph: Graph): NumberedEdges {
+  const nodes = [...graph.nodes.values()];
+  const numbers = new Map<NodeId, number>();
+  nodes.forEach((node, i) => {
+    numbers.set(node.id, i);
+  });
+  const incoming = new Int32Array(nodes.length);
+  const starts = new Int32Array(nodes.length + 1);
+  const from: number[] = [];
+  nodes.forEach((node, i) => {
+    forEachPredecessor(node, (id) => {
+      const before = numbers.get(id);
+      // A missing node is for `edges-exist` to report.
+      if (before === undefined) return;
+      from.push(before);
+      incoming[i] = (incoming[i] ?? 0) + 1;
+      starts[before + 1] = (starts[before + 1] ?? 0) + 1;
+    });
+  });
+  for (let i = 0; i < nodes.length; i++) starts[i + 1] = (starts[i + 1] ?? 0) + (starts[i] ?? 0);
+  const next = new Int32Array(from.length);
+  const free = starts.slice();
+  let edge = 0;
+  incoming.forEach((count, i) => {
+    for (const end = edge + count; edge < end; edge++) {
+      const before = from[edge] ?? 0;
+      const at = free[before] ?? 0;
+      next[at] = i;
+      free[before] = at + 1;
+    }
+  });
+  return { nodes, starts, next, incoming };
+}
+
 /**
  * Nodes in an order in which every edge goes forward (Kahn 1962), iterative, ties by order of insertion.
  * Throws PW_CYCLE with the names along a cycle.
  */
-export function topologicalOrder(graph: Graph): Node[] {
-  const waiting = new Map<NodeId, number>();
-  for (const node of graph.nodes.values()) {
-    let count = 0;
-    for (const before of new Set(predecessors(node))) if (graph.nodes.has(before)) count += 1;
-    waiting.set(node.id, count);
-  }
-  const next = successors(graph);
-  const order: Node[] = [];
-  for (const node of graph.nodes.values()) if (waiting.get(node.id) === 0) order.push(node);
-  for (let i = 0; i < order.length; i++) {
-    const done = order[i];
-    if (done === undefined) break;
-    for (const id of next.get(done.id) ?? []) {
-      const left = (waiting.get(id) ?? 0) - 1;
-      waiting.set(id, left);
-      if (left === 0) order.push(nodeOf(graph, id));
+export function topologicalOrder(graph: Graph, edges: NumberedEdges = numberEdges(graph)): Node[] {
+  const { nodes, starts, next, incoming } = edges;
+  const waiting = incoming.slice();
+  const order: number[] = [];
+  waiting.forEach((count, i) => {
+    if (count === 0) order.push(i);
+  });
+  for (let done = 0; done < order.length; done++) {
+    const i = order[done] ?? 0;
+    const end = starts[i + 1] ?? 0;
+    for (let edge = starts[i] ?? 0; edge < end; edge++) {
+      const after = next[edge] ?? 0;
+      const left = (waiting[after] ?? 0) - 1;
+      waiting[after] = left;
+      if (left === 0) order.push(after);
     }
   }
-  if (order.length < graph.nodes.size) throw cycleError(graph, waiting);
-  return order;
+  if (order.length < nodes.length) {
+    throw cycleError(graph, new Map(nodes.map(({ id }, i) => [id, waiting[i] ?? 0])));
+  }
+  return order.flatMap((i) => nodes[i] ?? []);
 }
 
 function cycleError(graph: Graph, waiting: ReadonlyMap<NodeId, number>): PlacewrightError {
@@ -79,7 +128,7 @@ export function ancestors(graph: Graph, roots: Iterable<NodeId>): Set<NodeId> {
   const seen = new Set<NodeId>(roots);
   for (const id of seen) {
     const node = graph.nodes.get(id);
-    if (node !== undefined) for (const before of predecessors(node)) seen.add(before);
+    if (node !== undefined) forEachPredecessor(node, (before) => seen.add(before));
   }
   return seen;
 }

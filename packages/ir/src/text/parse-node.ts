@@ -1,6 +1,6 @@
 import { type Attr, type Attrs, NO_ATTRS } from '../attr.js';
 import type { ConstantTable } from '../constants.js';
-import { type Node, type NodeId, PHASES, type TensorRef } from '../graph.js';
+import { makeNode, type Node, type NodeId, PHASES, type TensorRef } from '../graph.js';
 import type { TensorType } from '../shape.js';
 import type { Cursor } from './cursor.js';
 import {
@@ -54,7 +54,7 @@ export function parseNode(cursor: Cursor, id: NodeId, constants: ConstantTable):
   const fields = { ...NEW_FIELDS };
   parseFields(cursor, FIELDS, fields);
   const { replica, phase, group, variable, colocation } = fields;
-  return {
+  return makeNode({
     id,
     name: replica === null ? shown : withoutPrefix(cursor, shown, `tower_${replica}/`, at),
     op,
@@ -70,7 +70,7 @@ export function parseNode(cursor: Cursor, id: NodeId, constants: ConstantTable):
     group,
     colocation,
     origin: originOf(fields),
-  };
+  });
 }
 
 function parseArguments(cursor: Cursor): Pick<Node, 'inputs' | 'controls'> {

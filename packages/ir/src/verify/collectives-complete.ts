@@ -1,6 +1,6 @@
 import type { Node, NodeId } from '../graph.js';
 import { formatType } from '../shape.js';
-import { predecessors } from '../traverse.js';
+import type { NumberedEdges } from '../traverse.js';
 import {
   type Invariant,
   nodeViolation,
@@ -104,8 +104,8 @@ function roundFaults(context: VerifyContext, name: string, members: readonly Nod
  * A collective ends when all its members have begun. So with the members of each seen as one node, the graph must stay
  * free of cycles: a cycle is two devices that take two collectives in different orders, and both wait.
  */
-function orderFaults({ order }: VerifyContext, groups: Groups): Violation[] {
-  const stuck = stuckCollectives(order(), groups);
+function orderFaults({ edges }: VerifyContext, groups: Groups): Violation[] {
+  const stuck = stuckCollectives(edges(), groups);
   const [first] = stuck.flatMap((name) => groups.get(name)?.slice(0, 1) ?? []);
   if (first === undefined) return [];
   const what =
@@ -116,44 +116,41 @@ function orderFaults({ order }: VerifyContext, groups: Groups): Violation[] {
 }
 
 /** Runs the graph without its values, each collective once all its members are ready; gives those that stay half ready. */
-function stuckCollectives(order: readonly Node[], groups: Groups): string[] {
-  const { next, open } = countEdges(order);
-  const groupOf = new Map<NodeId, string>();
-  for (const [name, members] of groups) for (const { id } of members) groupOf.set(id, name);
+function stuckCollectives({ nodes, starts, next, incoming }: NumberedEdges, groups: Groups): string[] {
+  const open = incoming.slice();
+  const numbers = new Map<NodeId, number>();
+  const groupOf = new Map<number, string>();
+  nodes.forEach((node, i) => {
+    if (node.op !== OP) return;
+    numbers.set(node.id, i);
+    groupOf.set(i, sharedName(node));
+  });
   const arrived = new Map<string, number>();
-  const ready = order.filter(({ id }) => open.get(id) === 0).map(({ id }) => id);
-  const finish = (id: NodeId): void => {
-    for (const after of next.get(id) ?? []) {
-      const left = (open.get(after) ?? 0) - 1;
-      open.set(after, left);
+  const ready: number[] = [];
+  open.forEach((count, i) => {
+    if (count === 0) ready.push(i);
+  });
+  const finish = (i: number): void => {
+    const end = starts[i + 1] ?? 0;
+    for (let edge = starts[i] ?? 0; edge < end; edge++) {
+      const after = next[edge] ?? 0;
+      const left = (open[after] ?? 0) - 1;
+      open[after] = left;
       if (left === 0) ready.push(after);
     }
   };
-  for (let id = ready.pop(); id !== undefined; id = ready.pop()) {
-    const name = groupOf.get(id);
+  for (let i = ready.pop(); i !== undefined; i = ready.pop()) {
+    const name = groupOf.get(i);
     if (name === undefined) {
-      finish(id);
+      finish(i);
       continue;
     }
     const members = groups.get(name) ?? [];
     const count = (arrived.get(name) ?? 0) + 1;
     arrived.set(name, count);
-    if (count === members.length) for (const member of members) finish(member.id);
+    if (count === members.length) for (const { id } of members) finish(numbers.get(id) ?? i);
   }
   return [...arrived]
     .filter(([name, count]) => count < (groups.get(name)?.length ?? 0))
     .map(([name]) => name);
-}
-
-/** For each node, which nodes come after it, and how many come before it. */
-function countEdges(order: readonly Node[]): { next: Map<NodeId, NodeId[]>; open: Map<NodeId, number> } {
-  const next = new Map<NodeId, NodeId[]>();
-  const open = new Map<NodeId, number>();
-  for (const node of order) {
-    const before = new Set(predecessors(node));
-    open.set(node.id, before.size);
-    next.set(node.id, []);
-    for (const id of before) next.get(id)?.push(node.id);
-  }
-  return { next, open };
 }

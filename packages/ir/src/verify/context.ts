@@ -1,16 +1,18 @@
 import type { Module, Node, NodeId } from '../graph.js';
 import type { OpDecl, OpRegistry, ResourceEffect } from '../op.js';
-import { roundNodes, topologicalOrder } from '../traverse.js';
+import { numberEdges, roundNodes, topologicalOrder } from '../traverse.js';
 import type { Access, RoundView, VerifyContext } from './invariant.js';
 
 /** A context in which nothing has been worked out yet. */
 export function verifyContext(module: Module, registry: OpRegistry): VerifyContext {
   const decl = (node: Node): OpDecl | null => registry.ops.get(node.op) ?? null;
-  const order = once(() => topologicalOrder(module.graph));
+  const edges = once(() => numberEdges(module.graph));
+  const order = once(() => topologicalOrder(module.graph, edges()));
   return {
     module,
     registry,
     decl,
+    edges,
     order,
     position: once(() => new Map<NodeId, number>(order().map((node, i) => [node.id, i]))),
     rounds: once(() => roundsOf(module)),

@@ -8,6 +8,7 @@ import {
   resourceName,
 } from '../graph.js';
 import type { OpDecl, OpRegistry, ResourceEffect } from '../op.js';
+import type { NumberedEdges } from '../traverse.js';
 
 /** One breach of an invariant. */
 export interface Violation {
@@ -57,6 +58,8 @@ export interface VerifyContext {
   readonly registry: OpRegistry;
   /** Null for ops that the registry does not know. */
   decl(node: Node): OpDecl | null;
+  /** All edges by number. */
+  edges(): NumberedEdges;
   /** Nodes so that every edge goes forward. Only where `acyclic` holds. */
   order(): readonly Node[];
   /** Place of each node in `order`. */

@@ -1,4 +1,5 @@
 import type { Node, Resource, StagingAreaResource, VariableResource } from '../graph.js';
+import type { ResourceEffect } from '../op.js';
 import { compatible, formatType, type TensorType } from '../shape.js';
 import {
   type Invariant,
@@ -18,10 +19,12 @@ export const resourcesWellFormed: Invariant = {
   summary: 'each op has the resources that its effect says, and what it puts into them fits',
   from: 'always',
   needs: ['edges-exist'],
-  check: (context) => [
-    ...[...context.module.resources.values()].flatMap((resource) => resourceFaults(context, resource)),
-    ...[...context.module.graph.nodes.values()].flatMap((node) => nodeFaults(context, node)),
-  ],
+  check: (context) => {
+    const out: Violation[] = [];
+    for (const resource of context.module.resources.values()) out.push(...resourceFaults(context, resource));
+    for (const node of context.module.graph.nodes.values()) out.push(...nodeFaults(context, node));
+    return out;
+  },
 };
 
 function resourceFaults({ module }: VerifyContext, resource: Resource): Violation[] {
@@ -47,15 +50,18 @@ function resourceFaults({ module }: VerifyContext, resource: Resource): Violatio
 
 const isPositive = (count: number): boolean => Number.isSafeInteger(count) && count >= 1;
 
-function nodeFaults(context: VerifyContext, node: Node): Violation[] {
+const NO_EFFECTS: readonly ResourceEffect[] = [];
+const NO_FAULTS: readonly Violation[] = [];
+
+function nodeFaults(context: VerifyContext, node: Node): readonly Violation[] {
   const decl = context.decl(node);
-  if (decl === null) return [];
-  const effects = decl.effect.kind === 'resources' ? decl.effect.effects : [];
+  if (decl === null) return NO_FAULTS;
+  const effects = decl.effect.kind === 'resources' ? decl.effect.effects : NO_EFFECTS;
   if (node.resources.length !== effects.length) {
     const what = `acts on ${node.resources.length} resources, but ${node.op} takes ${effects.length}`;
     return [fault(node, what, `see the declaration of ${node.op}`)];
   }
-  if (effects.length === 0) return [];
+  if (effects.length === 0) return NO_FAULTS;
   const resources = node.resources.map((id) => context.module.resources.get(id));
   if (new Set(resources).size < resources.length) {
     return [fault(node, 'acts on one resource twice', 'a variable and its slots are resources of their own')];

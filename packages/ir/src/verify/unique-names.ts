@@ -38,7 +38,9 @@ export const uniqueNames: Invariant = {
 
 /** What the run time tells resources of one kind apart by. A variable of the same name in another task is another one. */
 function identity(resource: Resource): string {
-  return JSON.stringify([resource.kind, resource.container, resourceName(resource), taskOf(resource.device)]);
+  const { kind, container, device } = resource;
+  // The length keeps two parts that run into each other apart.
+  return `${kind} ${container.length} ${container} ${taskOf(device)} ${resourceName(resource)}`;
 }
 
 function taskOf(device: string): string {
