@@ -42,7 +42,15 @@ const relative = (a: number, b: number): number => (a === b ? 0 : Math.abs(a - b
 
 describe.each([
   ['reference', localCases],
-  ['embedded', ['tiny_sgd_repl_n2_lrdivn.json', 'tiny_momentum_psstaged_n2.json', 'tinybn_sgd_ps_n2.json']],
+  [
+    'embedded',
+    [
+      'tiny_sgd_repl_n2.json',
+      'tiny_sgd_repl_n2_lrdivn.json',
+      'tiny_momentum_psstaged_n2.json',
+      'tinybn_sgd_ps_n2.json',
+    ],
+  ],
 ])('recorded runs on the %s engine', (engine, cases) => {
   it.each(cases)('%s', async (name) => {
     const { golden, argv } = recordedRun(name, engine);
@@ -56,6 +64,17 @@ describe.each([
     for (const [variable, norm] of Object.entries(golden.finalNorms)) {
       expect(relative(result.finalNorms[variable] as number, norm), variable).toBeLessThan(1e-5);
     }
+  });
+});
+
+it('adds recorded runs up in float64 unless told otherwise', async () => {
+  const { argv } = recordedRun('tiny_sgd_ps_n2.json', 'embedded');
+  const plain = await json<Recorded>(...argv);
+  expect(await json<Recorded>(...argv, '--accumulate', 'float64')).toEqual(plain);
+  const { losses } = await json<Recorded>(...argv, '--accumulate', 'float32');
+  expect(losses).not.toEqual(plain.losses);
+  losses.forEach((loss, i) => {
+    expect(relative(loss, plain.losses[i] as number)).toBeLessThan(1e-3);
   });
 });
 
@@ -87,6 +106,7 @@ describe('a training run', () => {
     expect(result).toMatchObject({
       model: 'tiny',
       engine: 'reference',
+      accumulate: 'float32',
       reason: 'done',
       steps: 3,
       stepsWanted: 3,

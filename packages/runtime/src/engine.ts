@@ -13,9 +13,19 @@ export interface EngineProbe {
   }[];
 }
 
+/** What sums and functions of float32 tensors are computed in, before they are rounded to float32. */
+export type Accumulate = 'float32' | 'float64';
+
 export interface LoadOptions {
   /** Threads that one device computes with; the processor's cores shared among busy devices when left out. */
   readonly threadsPerDevice?: number;
+  /**
+   * How ops with long sums (products of matrices, convolutions, reductions, normalisation, losses, pools) add up float32:
+   * `float32`, the default, or `float64` with one rounding at the op's output, as the reference engine always does. A
+   * run then comes as near to a recorded one as float32 variables allow; it is several times slower, and a convolution
+   * takes memory for its image once for each element of its kernel, twice as wide.
+   */
+  readonly accumulate?: Accumulate;
   /** Whether runs record what they do, for `takeTrace`. */
   readonly trace?: boolean;
   /** After how long a run that is not done is given up; two minutes when left out. */

@@ -92,10 +92,10 @@ function checkOutputs({ out, report, trace }: OptionValues): void {
 async function withSession(
   engine: Engine,
   { compilation }: Lowered,
-  { trace }: OptionValues,
+  { trace, tensors, accumulate = tensors === undefined ? 'float32' : 'float64' }: OptionValues,
   body: (session: Session) => Promise<TrainingRun>,
 ): Promise<TrainingRun> {
-  const session = await engine.load(compilation.module, { trace: trace !== undefined });
+  const session = await engine.load(compilation.module, { trace: trace !== undefined, accumulate });
   try {
     return await body(session);
   } finally {

@@ -51,6 +51,7 @@ export const MODEL_OPTIONS = {
 // biome-ignore format: one line an option
 export const RUN_OPTIONS = {
   engine: { kind: 'word', value: 'name', byDefault: 'embedded', summary: 'what runs the lowered graph; `placewright engines`' },
+  accumulate: { kind: 'choice', of: ['float32', 'float64'], byDefault: 'float32, or float64 with --tensors', summary: 'what the embedded engine adds up in; float64 is slower, and as near to recorded runs as the reference engine' },
   steps: { kind: 'count', min: 1, max: 1e9, also: ['numBatches'], byDefault: '700, or 15 with --tensors', summary: 'how many steps to train' },
   epochs: { kind: 'number', min: 1e-6, max: 1e6, also: ['numEpochs'], summary: 'how often to go through the images, instead of --steps' },
 } as const satisfies Readonly<Record<string, OptionDecl>>;

@@ -112,13 +112,13 @@ function recordedJson({ report, norms }: TrainingRun) {
   return { losses: report.steps.map(({ loss }) => loss), finalNorms: jsonObject(norms) };
 }
 
-function runJson({ out, report: page, trace }: OptionValues, run: TrainingRun) {
+function runJson({ accumulate = 'float32', out, report: page, trace }: OptionValues, run: TrainingRun) {
   const { report, norms } = run;
   const { model, strategy, engine, data, reason, stepsWanted, steps, elapsedMs, imagesPerSecond, test } =
     report;
   const { bindings, placement } = report;
   return {
-    ...{ model, strategy, engine, data, reason, stepsWanted, steps: steps.length },
+    ...{ model, strategy, engine, accumulate, data, reason, stepsWanted, steps: steps.length },
     losses: steps.map(({ loss }) => loss),
     accuracies: steps.map(({ correct, examples }) => (correct === null ? null : correct / examples)),
     test,

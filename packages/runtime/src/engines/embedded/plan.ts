@@ -19,6 +19,7 @@ import {
   tensorKey,
   tensorTypeOf,
 } from '@placewright/ir';
+import type { Accumulate } from '../../engine.js';
 import { type Collective, type Partition, partitionRound } from '../../partition.js';
 import { type Region, regionsOf } from '../../regions.js';
 import { emitRegion, unseenGuards } from './emit/region.js';
@@ -142,6 +143,7 @@ interface Planning {
   readonly tables: ReadonlyMap<DeviceName, SlotTable>;
   readonly models: Map<string, Uint8Array<ArrayBuffer>>;
   readonly hash: (model: Uint8Array) => string;
+  readonly accumulate: Accumulate;
   /** Which collective a node is a member of, and its position there. */
   readonly seats: ReadonlyMap<NodeId, { readonly collective: number; readonly member: number }>;
 }
@@ -154,11 +156,13 @@ export interface PlanRequest {
   readonly extra: readonly TensorRef[];
   /** Names of the entry's fetches, then of the extra ones. */
   readonly names: readonly string[];
+  readonly accumulate: Accumulate;
   readonly hash: (model: Uint8Array) => string;
 }
 
 /** Plans one round of an entry. Throws PW_ENGINE_*, PW_DEADLOCK, PW_CYCLE. */
-export function planRound({ module, entry, round, extra, names, hash }: PlanRequest): RoundPlan {
+export function planRound(request: PlanRequest): RoundPlan {
+  const { module, entry, round, extra, names, accumulate, hash } = request;
   const { graph } = module;
   const partition = partitionRound(module, entry, round, extra, (op) => !isRuntimeOp(op));
   const regions = regionsOf(partition);
@@ -175,7 +179,7 @@ export function planRound({ module, entry, round, extra, names, hash }: PlanRequ
     ),
   );
   const models = new Map<string, Uint8Array<ArrayBuffer>>();
-  const planning: Planning = { graph, partition, drafts, homes, tables, models, hash, seats };
+  const planning: Planning = { graph, partition, drafts, homes, tables, models, hash, accumulate, seats };
   connect(planning);
   takeFetches(planning, names);
   const all = [...drafts.values()].flat();
@@ -346,7 +350,7 @@ function regionTask(
   if (region.outputs.length === 0) {
     return { ...base, kind: 'kernel', name, op: 'NoOp', attrs: new Map(), types: [], resources: [] };
   }
-  const { model, guards } = emitRegion(planning.graph, region);
+  const { model, guards } = emitRegion(planning.graph, region, planning.accumulate);
   const hash = planning.hash(model);
   planning.models.set(hash, model);
   const seen = [...region.inputs, ...region.outputs, ...unseenGuards(region, guards)].map(tensorKey);

@@ -9,6 +9,7 @@ import {
   PlacewrightError,
   type TensorRef,
 } from '@placewright/ir';
+import type { Accumulate } from '../../engine.js';
 import { type CollectivePlan, planRound, type RoundPlan } from './plan.js';
 import type { SharedCollective } from './protocol.js';
 
@@ -40,10 +41,10 @@ export interface Planner {
 }
 
 /** Plans every entry of a module. Throws PW_ENGINE_*, PW_DEADLOCK, PW_CYCLE. */
-export function createPlanner(module: Module): Planner {
+export function createPlanner(module: Module, accumulate: Accumulate): Planner {
   let next = 0;
   const make = (entry: Entry, extra: readonly TensorRef[]): readonly PlannedRound[] =>
-    planEntry(module, entry, extra).map((round) => ({ plan: next++, round }));
+    planEntry(module, entry, extra, accumulate).map((round) => ({ plan: next++, round }));
   const own = new Map(Object.values(module.entries).map((entry) => [entry.name, make(entry, [])]));
   const further = new Map<string, readonly PlannedRound[]>();
   const memory = new Map<string, Pick<SharedCollective, 'rows' | 'sum'>>();
@@ -80,11 +81,16 @@ function dropOldest(plans: Map<string, readonly PlannedRound[]>): readonly Plann
   return oldest[1];
 }
 
-function planEntry(module: Module, entry: Entry, extra: readonly TensorRef[]): RoundPlan[] {
+function planEntry(
+  module: Module,
+  entry: Entry,
+  extra: readonly TensorRef[],
+  accumulate: Accumulate,
+): RoundPlan[] {
   const names = fetchNames(module, entry, extra);
   const rounds = Math.max(entry.rounds.length, 1);
   return Array.from({ length: rounds }, (_, round) =>
-    planRound({ module, entry, round, extra, names, hash }),
+    planRound({ module, entry, round, extra, names, accumulate, hash }),
   );
 }
 

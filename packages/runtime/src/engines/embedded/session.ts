@@ -42,7 +42,7 @@ export async function loadSession(
       { hint: 'compile for fewer devices' },
     );
   }
-  const planner = createPlanner(module);
+  const planner = createPlanner(module, options.accumulate ?? 'float32');
   const own = planner.own();
   const resources = resourcesByDevice(module);
   const threads = options.threadsPerDevice ?? threadsFor(own);

@@ -15,6 +15,7 @@ import {
   tensorTypeOf,
   toNumbers,
 } from '@placewright/ir';
+import type { Accumulate } from '../../../engine.js';
 import type { GraphBuilder } from '../onnx/builder.js';
 
 /** Moves channels of a batch of images first, which is the only layout of ONNX's window ops. */
@@ -38,6 +39,7 @@ interface Forms {
 export interface RegionValues {
   readonly builder: GraphBuilder;
   readonly graph: Graph;
+  readonly accumulate: Accumulate;
   readonly forms: Map<string, Forms>;
   /** Other things made from tensors once: transposed filters. */
   readonly derived: Map<string, string>;
@@ -199,6 +201,8 @@ export interface Emitter {
   /** Index of the input whose type `dtypes` speaks of, 0 when left out; -1 is output 0. */
   readonly operand?: number;
   readonly emit: (context: EmitContext) => void;
+  /** How it is written where sums are to be in float64, given a context in which all float32 tensors are float64. */
+  readonly precise?: (context: EmitContext) => void;
 }
 
 /** Why an op does not run here. */
@@ -217,6 +221,14 @@ export function emitter(
   operand = 0,
 ): Emitter {
   return { how: `onnx: ${how}`, dtypes, emit, operand };
+}
+
+/**
+ * An op that rounds on the way to its result: where sums are to be in float64 it is written over float64 operands, and
+ * its outputs are rounded once. `precise` is another form where ONNX Runtime has no float64 kernels for the plain one.
+ */
+export function summing(found: Emitter, precise = found.emit): Emitter {
+  return { ...found, precise };
 }
 
 /** Axes of all dimensions. */

@@ -1,14 +1,23 @@
-import type { Shape } from '@placewright/ir';
-import { type EmitContext, emitter, F32 } from './context.js';
-import { channelsFirst, isNchw, setChannelsFirst } from './nn.js';
+import { isStatic, type Shape } from '@placewright/ir';
+import { channelsLast, padImages, reverseTaps, setChannelsLast, slices, taps } from './columns.js';
+import { type EmitContext, emitter, F32, summing } from './context.js';
+import { channelsFirst, setChannelsFirst } from './nn.js';
 import { extent, type Window, windowAttrs, windows } from './window.js';
 
-function filterSize(context: EmitContext, shape: Shape): [number, number] {
-  const [height, width] = shape;
-  if (height === undefined || width === undefined || height === null || width === null) {
-    return context.refuse('the size of the filter must be known before the run');
-  }
-  return [height, width];
+/** Height, width and channels in and out of a filter. */
+function filterDims(context: EmitContext, shape: Shape): [number, number, number, number] {
+  const [height, width, inner, outer] = shape;
+  if (!isStatic(shape)) return context.refuse('the size of the filter must be known before the run');
+  return [height ?? 1, width ?? 1, inner ?? 1, outer ?? 1];
+}
+
+/** Windows over `image` of a filter of those dimensions. */
+function windowsOf(
+  context: EmitContext,
+  image: Shape,
+  [height, width]: readonly [number, number, number, number],
+): [Window, Window] {
+  return windows(context, image, [height, width]);
 }
 
 /** A [height, width, in, out] filter as ONNX has it: [out, in, height, width]. */
@@ -18,9 +27,9 @@ function onnxFilter(context: EmitContext, index: number): string {
   );
 }
 
-export const conv2D = emitter('Conv', F32, (context) => {
+const plainConv = emitter('Conv', F32, (context) => {
   const attrs = windowAttrs(
-    windows(context, context.type(0).shape, filterSize(context, context.type(1).shape)),
+    windowsOf(context, context.type(0).shape, filterDims(context, context.type(1).shape)),
   );
   setChannelsFirst(
     context,
@@ -29,18 +38,41 @@ export const conv2D = emitter('Conv', F32, (context) => {
   );
 });
 
+/** ONNX Runtime has no float64 convolution: the columns under the kernel side by side, and one product of matrices. */
+export const conv2D = summing(plainConv, (context) => {
+  const { builder } = context;
+  const dims = filterDims(context, context.type(1).shape);
+  const [h, w] = windowsOf(context, context.type(0).shape, dims);
+  const padded = padImages(context, channelsLast(context, 0), [h.before, h.after], [w.before, w.after]);
+  const columns = builder.op('Concat', taps(context, padded, [h, w]), { axis: 3 });
+  const filter = builder.op('Reshape', [context.input(1), builder.ints([-1, dims[3]])]);
+  setChannelsLast(context, builder.op('MatMul', [columns, filter]));
+});
+
 /** Inputs: sizes, filter, gradient. At every stride the gradient by the input is ONNX's transposed convolution. */
-export const conv2DBackpropInput = emitter(
+const transposedConv = emitter(
   'ConvTranspose',
   F32,
   (context) => {
-    const pair = windows(context, context.output().shape, filterSize(context, context.type(1).shape));
+    const pair = windowsOf(context, context.output().shape, filterDims(context, context.type(1).shape));
     const attrs = { ...windowAttrs(pair), output_padding: pair.map((window) => unreached(context, window)) };
     const inputs = [channelsFirst(context, 2), onnxFilter(context, 1)];
     setChannelsFirst(context, 0, context.builder.op('ConvTranspose', inputs, attrs));
   },
   1,
 );
+
+/** As for `conv2D`, over the gradient seen from the images. */
+export const conv2DBackpropInput = summing(transposedConv, (context) => {
+  const { builder } = context;
+  const dims = filterDims(context, context.type(1).shape);
+  const [, , inner, outer] = dims;
+  const pair = windowsOf(context, context.output().shape, dims);
+  const seen = reverseTaps(context, channelsLast(context, 2), outer, pair);
+  const turned = builder.op('Transpose', [context.input(1)], { perm: [0, 1, 3, 2] });
+  const filter = builder.op('Reshape', [turned, builder.ints([-1, inner])]);
+  setChannelsLast(context, builder.op('MatMul', [builder.op('Concat', seen, { axis: 3 }), filter]));
+});
 
 /** Rows at the end that no window reaches. */
 function unreached(context: EmitContext, window: Window): number {
@@ -56,14 +88,12 @@ function unreached(context: EmitContext, window: Window): number {
  * the kernel side by side, then one product for each row of the kernel. (Written as a convolution whose kernel is as
  * large as the gradient it takes several times as long.)
  */
-export const conv2DBackpropFilter = emitter('Pad, Slice, Gemm', F32, (context) => {
+const productsByRow = emitter('Pad, Slice, Gemm', F32, (context) => {
   const { builder } = context;
-  const [height, width, inner, outer] = context.output().shape as readonly number[];
-  if (height === undefined || width === undefined || inner === undefined || outer === undefined) {
-    return context.refuse('the size of the filter must be known before the run');
-  }
-  const [h, w] = windows(context, context.type(0).shape, [height, width]);
-  const padded = padImages(context, channelsLast(context, 0), h, w);
+  const dims = filterDims(context, context.output().shape);
+  const [, width, inner, outer] = dims;
+  const [h, w] = windowsOf(context, context.type(0).shape, dims);
+  const padded = padImages(context, channelsLast(context, 0), [h.before, h.after], [w.before, w.after]);
   const columns = slices(context, padded, w, 2);
   const wide = columns.length === 1 ? (columns[0] ?? '') : builder.op('Concat', columns, { axis: 3 });
   const gradient = builder.op('Reshape', [channelsLast(context, 2), builder.ints([-1, outer])]);
@@ -73,46 +103,7 @@ export const conv2DBackpropFilter = emitter('Pad, Slice, Gemm', F32, (context) =
     }),
   );
   const stacked = products.length === 1 ? (products[0] ?? '') : builder.op('Concat', products, { axis: 0 });
-  context.set(0, builder.op('Reshape', [stacked, builder.ints([height, width, inner, outer])]));
+  context.set(0, builder.op('Reshape', [stacked, builder.ints(dims)]));
 });
 
-function channelsLast(context: EmitContext, index: number): string {
-  return isNchw(context)
-    ? context.derived(index, 'channels last', () =>
-        context.builder.op('Transpose', [context.input(index)], { perm: [0, 2, 3, 1] }),
-      )
-    : context.input(index);
-}
-
-function padImages(context: EmitContext, images: string, h: Window, w: Window): string {
-  if (h.before + h.after + w.before + w.after === 0) return images;
-  return context.builder.op('Pad', [
-    images,
-    context.builder.ints([0, h.before, w.before, 0, 0, h.after, w.after, 0]),
-  ]);
-}
-
-/** What each offset of the kernel sees along an axis of padded images. */
-function slices(context: EmitContext, images: string, window: Window, axis: number): string[] {
-  const { builder } = context;
-  const { kernel, stride, dilation, out } = window;
-  return Array.from({ length: kernel }, (_, offset) => {
-    const from = offset * dilation;
-    const to = out === null ? fromEnd(context, window, from) : from + (out - 1) * stride + 1;
-    return builder.op('Slice', [
-      images,
-      builder.ints([from]),
-      builder.ints([to]),
-      builder.ints([axis]),
-      builder.ints([stride]),
-    ]);
-  });
-}
-
-/** Where a slice stops when the size is known only at the run, counted from the end. */
-function fromEnd(context: EmitContext, window: Window, from: number): number {
-  if (window.stride !== 1)
-    return context.refuse('strides need a height and width that are known before the run');
-  const left = extent(window) - 1 - from;
-  return left === 0 ? Number.MAX_SAFE_INTEGER : -left;
-}
+export const conv2DBackpropFilter = summing(productsByRow);

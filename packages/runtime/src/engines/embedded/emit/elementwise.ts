@@ -1,5 +1,5 @@
 import type { DType } from '@placewright/ir';
-import { ARITHMETIC, type EmitContext, emitter, FLOATING, REGION_DTYPES } from './context.js';
+import { ARITHMETIC, type EmitContext, emitter, FLOATING, REGION_DTYPES, summing } from './context.js';
 
 /**
  * Writes an op that treats all elements alike, on images where an operand is there only as one and the others are of
@@ -36,11 +36,11 @@ export const realDiv = binary('Div', FLOATING);
 export const maximum = binary('Max');
 export const minimum = binary('Min');
 export const neg = unary('Neg');
-export const exp = unary('Exp');
-export const log = unary('Log');
+export const exp = summing(unary('Exp'));
+export const log = summing(unary('Log'));
 export const sqrt = unary('Sqrt');
-export const tanh = unary('Tanh');
-export const sigmoid = unary('Sigmoid');
+export const tanh = summing(unary('Tanh'));
+export const sigmoid = summing(unary('Sigmoid'));
 export const abs = unary('Abs');
 export const relu = unary('Relu');
 export const equal = binary('Equal', [...ARITHMETIC, 'bool']);
@@ -52,8 +52,10 @@ export const square = emitter('Mul', FLOATING, (context) =>
   pointwise(context, ([x = '']) => context.builder.op('Mul', [x, x])),
 );
 
-export const rsqrt = emitter('Sqrt, Reciprocal', FLOATING, (context) =>
-  pointwise(context, (inputs) => context.builder.op('Reciprocal', [context.builder.op('Sqrt', inputs)])),
+export const rsqrt = summing(
+  emitter('Sqrt, Reciprocal', FLOATING, (context) =>
+    pointwise(context, (inputs) => context.builder.op('Reciprocal', [context.builder.op('Sqrt', inputs)])),
+  ),
 );
 
 export const squaredDifference = emitter('Sub, Mul', ARITHMETIC, (context) =>

@@ -1,6 +1,6 @@
-import { ARITHMETIC, allAxes, type EmitContext, emitter, FLOATING } from './context.js';
+import { ARITHMETIC, allAxes, type EmitContext, emitter, FLOATING, summing } from './context.js';
 
-export const matMul = emitter('MatMul or Gemm', FLOATING, (context) => {
+const product = emitter('MatMul or Gemm', FLOATING, (context) => {
   const transA = context.attr('transpose_a', 'bool') ? 1 : 0;
   const transB = context.attr('transpose_b', 'bool') ? 1 : 0;
   const inputs = [context.input(0), context.input(1)];
@@ -11,6 +11,8 @@ export const matMul = emitter('MatMul or Gemm', FLOATING, (context) => {
       : context.builder.op('Gemm', inputs, { transA, transB }),
   );
 });
+
+export const matMul = summing(product);
 
 const reduction = (op: string, dtypes = ARITHMETIC) =>
   emitter(op, dtypes, (context) => {
@@ -33,12 +35,12 @@ function reduce(context: EmitContext, op: string, axes: readonly number[], keep:
   context.set(0, builder.op(op, [context.input(0), builder.ints(axes)], { keepdims }));
 }
 
-export const sum = reduction('ReduceSum');
-export const mean = reduction('ReduceMean', FLOATING);
+export const sum = summing(reduction('ReduceSum'));
+export const mean = summing(reduction('ReduceMean', FLOATING));
 export const max = reduction('ReduceMax');
 
 /** Half the sum of squares. */
-export const l2Loss = emitter('ReduceSumSquare, Mul', FLOATING, (context) => {
+const halfOfSquares = emitter('ReduceSumSquare, Mul', FLOATING, (context) => {
   const { builder } = context;
   const { dtype, shape } = context.type(0);
   const name = context.isImage(0) ? context.image(0) : context.input(0);
@@ -48,3 +50,5 @@ export const l2Loss = emitter('ReduceSumSquare, Mul', FLOATING, (context) => {
       : builder.op('ReduceSumSquare', [name, builder.ints(allAxes(shape))], { keepdims: 0 });
   context.set(0, builder.op('Mul', [squares, builder.scalar(dtype, 0.5)]));
 });
+
+export const l2Loss = summing(halfOfSquares);

@@ -1,4 +1,4 @@
-import { type EmitContext, emitter, FLOATING } from './context.js';
+import { type EmitContext, emitter, FLOATING, summing } from './context.js';
 
 /** Whether an op works on images here: four dimensions, whatever the format. */
 export function isNchw(context: EmitContext): boolean {
@@ -33,7 +33,7 @@ export const biasAdd = emitter('Add', FLOATING, (context) => {
   } else context.set(0, builder.op('Add', [context.input(0), bias]));
 });
 
-export const biasAddGrad = emitter('ReduceSum', FLOATING, (context) => {
+const channelSums = emitter('ReduceSum', FLOATING, (context) => {
   const { builder } = context;
   const rank = context.type(0).shape.length;
   const first = isNchw(context) || context.isImage(0);
@@ -43,10 +43,14 @@ export const biasAddGrad = emitter('ReduceSum', FLOATING, (context) => {
   context.set(0, builder.op('ReduceSum', [name, builder.ints(axes)], { keepdims: 0 }));
 });
 
+export const biasAddGrad = summing(channelSums);
+
 const overClasses = (op: string) =>
-  emitter(op, FLOATING, (context) => {
-    context.set(0, context.builder.op(op, [context.input(0)], { axis: -1 }));
-  });
+  summing(
+    emitter(op, FLOATING, (context) => {
+      context.set(0, context.builder.op(op, [context.input(0)], { axis: -1 }));
+    }),
+  );
 
 export const softmax = overClasses('Softmax');
 export const logSoftmax = overClasses('LogSoftmax');
@@ -55,7 +59,7 @@ export const logSoftmax = overClasses('LogSoftmax');
  * The loss is minus the log-softmax at the label, its gradient the softmax less one at the label. Labels are clamped,
  * so that a wrong one cannot read past the end; the runtime checks them before the results are used.
  */
-export const sparseSoftmaxCrossEntropy = emitter('LogSoftmax, GatherElements, Where', FLOATING, (context) => {
+const crossEntropy = emitter('LogSoftmax, GatherElements, Where', FLOATING, (context) => {
   const { builder } = context;
   const { dtype, shape } = context.type(0);
   const classes = shape[1] ?? null;
@@ -76,3 +80,5 @@ export const sparseSoftmaxCrossEntropy = emitter('LogSoftmax, GatherElements, Wh
   context.set(1, builder.op('Where', [here, less, probabilities]));
   context.guard(1, classes);
 });
+
+export const sparseSoftmaxCrossEntropy = summing(crossEntropy);

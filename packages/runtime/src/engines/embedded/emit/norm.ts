@@ -1,5 +1,5 @@
 import type { DType } from '@placewright/ir';
-import { type EmitContext, emitter, FLOATING } from './context.js';
+import { type EmitContext, emitter, FLOATING, summing } from './context.js';
 import { isNchw, perChannel } from './nn.js';
 
 /** How a node's images are laid out here, and how to reduce and broadcast over them. */
@@ -44,7 +44,7 @@ function inverseRoot(context: EmitContext, variance: string, dtype: DType): stri
 }
 
 /** Inputs: images, scale, offset, mean, variance. */
-export const fusedBatchNorm = emitter('reductions and arithmetic', FLOATING, (context) => {
+const forward = emitter('reductions and arithmetic', FLOATING, (context) => {
   const { builder } = context;
   const channels = channelsOf(context, [0]);
   const x = channels.read(0);
@@ -63,6 +63,8 @@ export const fusedBatchNorm = emitter('reductions and arithmetic', FLOATING, (co
   context.set(4, variance);
 });
 
+export const fusedBatchNorm = summing(forward);
+
 /** Variance times n/(n−1), where n counts the elements of a channel. */
 function unbiased(context: EmitContext, channels: Channels, x: string, variance: string): string {
   const { builder } = context;
@@ -75,7 +77,7 @@ function unbiased(context: EmitContext, channels: Channels, x: string, variance:
 }
 
 /** Inputs: gradient by y, images, scale, mean, biased variance. */
-export const fusedBatchNormGrad = emitter('reductions and arithmetic', FLOATING, (context) => {
+const backward = emitter('reductions and arithmetic', FLOATING, (context) => {
   const { builder } = context;
   const channels = channelsOf(context, [0, 1]);
   const { dtype } = channels;
@@ -95,6 +97,8 @@ export const fusedBatchNormGrad = emitter('reductions and arithmetic', FLOATING,
   context.set(1, scaleGrad);
   context.set(2, offsetGrad);
 });
+
+export const fusedBatchNormGrad = summing(backward);
 
 /** The gradient less what flows through the batch's own mean and variance. */
 function throughMoments(

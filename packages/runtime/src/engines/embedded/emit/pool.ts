@@ -1,5 +1,6 @@
 import { tensorOf } from '@placewright/ir';
-import { type EmitContext, emitter, F32 } from './context.js';
+import { channelsLast, padImages, reverseTaps, setChannelsLast, taps } from './columns.js';
+import { type EmitContext, emitter, F32, summing } from './context.js';
 import { channelsFirst, isNchw, setChannelsFirst } from './nn.js';
 import { spatial, type Window, windowAttrs, windows } from './window.js';
 
@@ -17,16 +18,14 @@ export const maxPool = emitter('MaxPool', F32, (context) => {
 });
 
 /** Inputs: images, their pooled form, gradient. */
-export const maxPoolGrad = emitter(
-  'Equal, Where, or MaxPool with indices, ScatterElements',
-  F32,
-  (context) => {
-    const pair = windows(context, context.type(0).shape, kernelSize(context));
-    const channels = context.type(0).shape[3] ?? null;
-    if (isTiling(pair) && !isNchw(context) && channels !== null) byComparison(context, pair, channels);
-    else byIndices(context, pair);
-  },
-);
+const toMaxima = emitter('Equal, Where, or MaxPool with indices, ScatterElements', F32, (context) => {
+  const pair = windows(context, context.type(0).shape, kernelSize(context));
+  const channels = context.type(0).shape[3] ?? null;
+  if (isTiling(pair) && !isNchw(context) && channels !== null) byComparison(context, pair, channels);
+  else byIndices(context, pair);
+});
+
+export const maxPoolGrad = summing(toMaxima);
 
 /** Whether the windows cover the images exactly, without overlap. */
 function isTiling(pair: readonly Window[]): boolean {
@@ -98,7 +97,7 @@ function byIndices(context: EmitContext, pair: readonly [Window, Window]): void 
   setChannelsFirst(context, 0, builder.op('Reshape', [scattered, shape]));
 }
 
-export const avgPool = emitter('AveragePool', F32, (context) => {
+const plainAverage = emitter('AveragePool', F32, (context) => {
   const { kernel_shape, strides, pads } = windowAttrs(
     windows(context, context.type(0).shape, kernelSize(context)),
   );
@@ -106,30 +105,42 @@ export const avgPool = emitter('AveragePool', F32, (context) => {
   setChannelsFirst(context, 0, context.builder.op('AveragePool', [channelsFirst(context, 0)], attrs));
 });
 
+/** ONNX Runtime has no float64 averages: what each element of the window sees added up, of images and of ones. */
+export const avgPool = summing(plainAverage, (context) => {
+  const { builder } = context;
+  const images = channelsLast(context, 0);
+  const ones = builder.op('Expand', [builder.scalar('float64', 1), builder.op('Shape', [images])]);
+  const [h, w] = windows(context, context.type(0).shape, kernelSize(context));
+  const [total = '', count = ''] = [images, ones].map((each) =>
+    added(context, taps(context, padImages(context, each, [h.before, h.after], [w.before, w.after]), [h, w])),
+  );
+  setChannelsLast(context, builder.op('Div', [total, count]));
+});
+
+function added(context: EmitContext, terms: readonly string[]): string {
+  return terms.reduce((sum, term) => context.builder.op('Add', [sum, term]));
+}
+
 /**
  * Inputs: shape of the images, gradient. Each gradient, divided by the number of valid cells of its window, is added to
  * these: a transposed convolution with ones of all channels apart, as images of one channel.
  */
-export const avgPoolGrad = emitter(
+const spreadAverage = emitter(
   'Div, ConvTranspose',
   F32,
   (context) => {
     const { builder } = context;
     const pair = windows(context, context.output().shape, kernelSize(context));
-    const [h, w] = pair;
-    const channels = context.output().shape[isNchw(context) ? 1 : 3] ?? null;
-    if (channels === null || h.size === null || w.size === null || h.out === null || w.out === null) {
-      return context.refuse('the shape of the images must be known before the run, but for the batch');
-    }
-    const counts = builder.constant(tensorOf('float32', [1, 1, h.out, w.out], cellCounts(h, w)));
+    const { h, w, channels } = sizesOf(context, pair);
+    const counts = builder.constant(tensorOf('float32', [1, 1, h.out, w.out], cellCounts(pair)));
     const shares = builder.op('Div', [channelsFirst(context, 1), counts]);
     const alone = builder.op('Reshape', [shares, builder.ints([-1, 1, h.out, w.out])]);
     const ones = builder.constant(
       tensorOf('float32', [1, 1, h.kernel, w.kernel], new Array<number>(h.kernel * w.kernel).fill(1)),
     );
     const { kernel_shape, strides, pads } = windowAttrs(pair);
-    const output_padding = pair.map(({ size, out, kernel, stride, before, after }) =>
-      Math.max((size ?? 0) + before + after - (((out ?? 0) - 1) * stride + kernel), 0),
+    const output_padding = [h, w].map(({ size, out, kernel, stride, before, after }) =>
+      Math.max(size + before + after - ((out - 1) * stride + kernel), 0),
     );
     const spread = builder.op('ConvTranspose', [alone, ones], {
       kernel_shape,
@@ -146,8 +157,35 @@ export const avgPoolGrad = emitter(
   1,
 );
 
+/** As for `avgPool`, over the shares seen from the images. */
+export const avgPoolGrad = summing(spreadAverage, (context) => {
+  const { builder } = context;
+  const pair = windows(context, context.output().shape, kernelSize(context));
+  const { h, w, channels } = sizesOf(context, pair);
+  const counts = builder.constant(tensorOf('float64', [1, h.out, w.out, 1], cellCounts(pair)));
+  const shares = builder.op('Div', [channelsLast(context, 1), counts]);
+  setChannelsLast(context, added(context, reverseTaps(context, shares, channels, pair)));
+});
+
+type SizedWindow = Window & { readonly size: number; readonly out: number };
+
+function sizesOf(
+  context: EmitContext,
+  [h, w]: readonly [Window, Window],
+): { h: SizedWindow; w: SizedWindow; channels: number } {
+  const channels = context.output().shape[isNchw(context) ? 1 : 3] ?? null;
+  if (channels === null || h.size === null || w.size === null || h.out === null || w.out === null) {
+    return context.refuse('the shape of the images must be known before the run, but for the batch');
+  }
+  return {
+    h: { ...h, size: h.size, out: h.out },
+    w: { ...w, size: w.size, out: w.out },
+    channels,
+  };
+}
+
 /** Valid cells of each window, row-major. */
-function cellCounts(h: Window, w: Window): number[] {
+function cellCounts([h, w]: readonly [Window, Window]): number[] {
   const along = ({ size, out, kernel, stride, before }: Window): number[] =>
     Array.from({ length: out ?? 0 }, (_, i) => {
       const from = i * stride - before;

@@ -7,9 +7,20 @@ import {
   tensorKey,
   tensorTypeOf,
 } from '@placewright/ir';
+import type { Accumulate } from '../../../engine.js';
 import { graphBuilder } from '../onnx/builder.js';
 import { encodeModel } from '../onnx/proto.js';
-import { emitContext, type Guard, plainName, REGION_DTYPES, Refused, type RegionValues } from './context.js';
+import {
+  type EmitContext,
+  type Emitter,
+  emitContext,
+  type Guard,
+  plainName,
+  REGION_DTYPES,
+  Refused,
+  type RegionValues,
+} from './context.js';
+import { inFloat64 } from './precise.js';
 import { throwRefused } from './refuse.js';
 import { emitterOf } from './table.js';
 
@@ -27,11 +38,12 @@ export interface RegionModel {
 }
 
 /** Writes a region. The guards' tensors are outputs too where they are no inputs. Throws PW_ENGINE_OP, PW_ATTR_*. */
-export function emitRegion(graph: Graph, body: RegionBody): RegionModel {
+export function emitRegion(graph: Graph, body: RegionBody, accumulate: Accumulate): RegionModel {
   const builder = graphBuilder();
   const values: RegionValues = {
     builder,
     graph,
+    accumulate,
     forms: new Map(),
     derived: new Map(),
     guards: [],
@@ -67,7 +79,7 @@ function emitNode(values: RegionValues, node: Node): void {
   const found = emitterOf(node.op);
   try {
     if (found === undefined || 'refused' in found) throw new Refused(`${node.op} has no form in ONNX`);
-    found.emit(emitContext(values, node));
+    emitWith(found, emitContext(values, node), values.accumulate);
   } catch (error) {
     if (!(error instanceof Refused))
       throw error instanceof PlacewrightError ? error.at({ node: nodeName(node) }) : error;
@@ -77,6 +89,11 @@ function emitNode(values: RegionValues, node: Node): void {
       values.forms.set(tensorKey({ node: node.id, port }), { plain: '', image: '', wide: '' });
     });
   }
+}
+
+function emitWith(found: Emitter, context: EmitContext, accumulate: Accumulate): void {
+  if (accumulate === 'float64' && found.precise !== undefined) found.precise(inFloat64(context));
+  else found.emit(context);
 }
 
 /** Why a node cannot be in a region; undefined when it can, as far as its op and types say. */
