@@ -443,6 +443,7 @@ test('when a thread ends by itself, what runs and all that follows is refused', 
   let end = (_: unknown): void => undefined;
   const module = moduleOf((b) => {
     const area = b.area('area', [{ dtype: 'float32', shape: [1] }], 1);
+    b.variable('v', floats(0));
     b.entry('step', { y: b.op('Unstage', [], {}, { resources: [area] }) }, []);
   });
   const session = await loadInline(module, {}, (spawn) => (setup) => ({
@@ -457,6 +458,9 @@ test('when a thread ends by itself, what runs and all that follows is refused', 
   end(new Error('out of memory'));
   await expect(running).rejects.toThrow(refusal('PW_ENGINE_WORKER'));
   await expect(session.run('step')).rejects.toThrow(/out of memory/);
+  await expect(session.readVariables()).rejects.toThrow(/out of memory/);
+  await expect(session.writeVariables(feeds({ v: floats(1) }))).rejects.toThrow(/out of memory/);
+  await expect(session.run('step', feeds({}), { fetch: ['Unstage:0'] })).rejects.toThrow(/out of memory/);
 });
 
 test('ops that act on a resource of another device are refused', async () => {

@@ -26,7 +26,10 @@ export interface PoolOptions {
 /** The threads of a session's devices. */
 export interface Pool {
   send(device: DeviceName, message: ToWorker, moved?: readonly ArrayBuffer[]): void;
-  /** Sends a call and gives its reply. Rejects with what the device refuses it for, or when its thread ends. */
+  /**
+   * Sends a call and gives its reply. Rejects with what the device refuses it for, and with PW_ENGINE_WORKER when a
+   * thread ends, or has ended.
+   */
   call(device: DeviceName, make: (call: number) => ToWorker): Promise<Reply>;
   /** Keeps the process alive, or lets it end although the threads are there. */
   hold(held: boolean): void;
@@ -46,11 +49,20 @@ interface PoolState {
   readonly calls: Map<number, Call>;
   nextCall: number;
   closing: boolean;
+  /** What the first thread to end ended with: from then on there is nobody to answer. */
+  crashed: PlacewrightError | undefined;
 }
 
 /** Starts one thread for each device, each with a channel to every other. Throws PW_ENGINE_WORKER. */
 export async function startPool(options: PoolOptions): Promise<Pool> {
-  const state: PoolState = { options, threads: new Map(), calls: new Map(), nextCall: 0, closing: false };
+  const state: PoolState = {
+    options,
+    threads: new Map(),
+    calls: new Map(),
+    nextCall: 0,
+    closing: false,
+    crashed: undefined,
+  };
   const ports = channels(options.devices);
   try {
     await Promise.all(options.devices.map((device) => startDevice(state, device, ports.get(device) ?? [])));
@@ -60,17 +72,21 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
   }
   return {
     send: (device, message, moved = []) => state.threads.get(device)?.post(message, moved),
-    call: (device, make) =>
-      new Promise((resolve, reject) => {
-        const call = state.nextCall++;
-        state.calls.set(call, { resolve, reject });
-        state.threads.get(device)?.post(make(call), []);
-      }),
+    call: (device, make) => call(state, device, make),
     hold: (held) => {
       for (const thread of state.threads.values()) thread.hold(held);
     },
     close: () => closePool(state),
   };
+}
+
+function call(state: PoolState, device: DeviceName, make: (call: number) => ToWorker): Promise<Reply> {
+  if (state.crashed !== undefined) return Promise.reject(state.crashed);
+  return new Promise((resolve, reject) => {
+    const id = state.nextCall++;
+    state.calls.set(id, { resolve, reject });
+    state.threads.get(device)?.post(make(id), []);
+  });
 }
 
 /** For each device the ports to all others. */
@@ -120,6 +136,7 @@ function receive(
 }
 
 function crash(state: PoolState, error: PlacewrightError): void {
+  state.crashed ??= error;
   for (const call of state.calls.values()) call.reject(error);
   state.calls.clear();
   if (!state.closing) state.options.onCrash(error);

@@ -126,25 +126,35 @@ export interface ErrorRecord {
   readonly kind: ErrorKind;
   readonly where: ErrorPlace;
   readonly hint: string;
+  /** Message and stack of what caused it, for whoever debugs. */
+  readonly cause: { readonly message: string; readonly stack: string } | null;
 }
 
 export function recordError(error: unknown): ErrorRecord {
   if (error instanceof PlacewrightError) {
     const { code, message, kind, where, hint } = error;
-    return { code, message, kind, where, hint };
+    return { code, message, kind, where, hint, cause: recordCause(error.cause) };
   }
-  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {
     code: 'PW_ENGINE_WORKER',
-    message,
+    message: error instanceof Error ? error.message : String(error),
     kind: 'internal',
     where: {},
     hint: 'this is a fault of the engine: report it',
+    cause: recordCause(error),
   };
 }
 
-export function reviveError({ code, message, ...details }: ErrorRecord): PlacewrightError {
-  return new PlacewrightError(code, message, details);
+function recordCause(cause: unknown): ErrorRecord['cause'] {
+  if (!(cause instanceof Error)) return null;
+  return { message: cause.message, stack: cause.stack ?? cause.message };
+}
+
+export function reviveError({ code, message, cause, ...details }: ErrorRecord): PlacewrightError {
+  if (cause === null) return new PlacewrightError(code, message, details);
+  const revived = new Error(cause.message);
+  revived.stack = cause.stack;
+  return new PlacewrightError(code, message, { ...details, cause: revived });
 }
 
 /** Microseconds on a clock that all threads share. */
