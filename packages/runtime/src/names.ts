@@ -1,18 +1,28 @@
-import { type Module, nearest, nodeName, PlacewrightError, type TensorRef } from '@placewright/ir';
+import { type Module, type Node, nearest, nodeName, PlacewrightError, type TensorRef } from '@placewright/ir';
 
-/** The tensor with a shown name, `tower_0/conv0/Conv2D:0`; without a port it is 0. Throws PW_FETCH_UNKNOWN. */
-export function fetchRef(module: Module, text: string): TensorRef {
-  const match = /^(.*):(\d+)$/s.exec(text);
-  const wanted = match?.[1] ?? text;
-  const port = Number(match?.[2] ?? 0);
-  const names: string[] = [];
-  for (const node of module.graph.nodes.values()) {
-    const name = nodeName(node);
-    if (name === wanted && node.outputs[port] !== undefined) return { node: node.id, port };
-    names.push(name);
-  }
+/** Finds a tensor by its shown name, `tower_0/conv0/Conv2D:0`; without a port it is 0. Throws PW_FETCH_UNKNOWN. */
+export type FindTensor = (text: string) => TensorRef;
+
+/** Finds tensors of a module, whose names are indexed when the first is asked for. */
+export function tensorFinder(module: Module): FindTensor {
+  let index: ReadonlyMap<string, Node> | undefined;
+  return (text) => {
+    index ??= nodesByName(module);
+    const match = /^(.*):(\d+)$/s.exec(text);
+    const node = index.get(match?.[1] ?? text);
+    const port = Number(match?.[2] ?? 0);
+    if (node?.outputs[port] === undefined) throw unknownTensor(text, match?.[1] ?? text, [...index.keys()]);
+    return { node: node.id, port };
+  };
+}
+
+function nodesByName({ graph }: Module): Map<string, Node> {
+  return new Map([...graph.nodes.values()].map((node) => [nodeName(node), node]));
+}
+
+function unknownTensor(text: string, wanted: string, names: readonly string[]): PlacewrightError {
   const near = nearest(wanted, names);
-  throw new PlacewrightError('PW_FETCH_UNKNOWN', `there is no tensor ${JSON.stringify(text)}`, {
+  return new PlacewrightError('PW_FETCH_UNKNOWN', `there is no tensor ${JSON.stringify(text)}`, {
     hint:
       near === undefined
         ? 'write it like tower_0/conv0/Conv2D:0'

@@ -12,7 +12,7 @@ import {
   type TensorValue,
 } from '@placewright/ir';
 import type { LoadOptions, Session, SessionRunOptions } from '../../engine.js';
-import { fetchRef, sessionClosed, uninitialized, unknownVariable } from '../../names.js';
+import { type FindTensor, sessionClosed, tensorFinder, uninitialized, unknownVariable } from '../../names.js';
 import { devicesOf } from '../../partition.js';
 import { checkFeeds, dataFault } from './feeds.js';
 import { createPlanner, type PlannedRound, type Planner } from './planner.js';
@@ -65,11 +65,12 @@ export async function loadSession(
     throw error;
   }
   pool.hold(false);
-  return session({ module, devices, pool, runner, planner, resources });
+  return session({ module, findTensor: tensorFinder(module), devices, pool, runner, planner, resources });
 }
 
 interface Parts {
   readonly module: Module;
+  readonly findTensor: FindTensor;
   readonly devices: readonly DeviceName[];
   readonly pool: Pool;
   readonly runner: Runner;
@@ -139,13 +140,13 @@ function threadsFor(rounds: readonly PlannedRound[]): number {
 // Runs.
 
 async function runEntry(
-  { module, pool, runner, planner }: Parts,
+  { module, findTensor, pool, runner, planner }: Parts,
   name: EntryName,
   feeds: ReadonlyMap<string, TensorValue>,
   options: SessionRunOptions,
 ): Promise<ReadonlyMap<string, TensorValue>> {
   const entry = entryOf(module, name);
-  const extra = (options.fetch ?? []).map((text) => fetchRef(module, text));
+  const extra = (options.fetch ?? []).map(findTensor);
   const { rounds, isNew, dropped } = planner.rounds(entry, extra);
   if (isNew) for (const planned of rounds) await install(pool, planned, planner);
   for (const { plan, round } of dropped) {

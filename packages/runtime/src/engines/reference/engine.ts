@@ -1,7 +1,7 @@
 import { builtinKernels, createInterpreter, type Interpreter } from '@placewright/interp';
 import { type Binding, builtinOps, type Module, resourceName, type TensorValue } from '@placewright/ir';
 import type { Engine, LoadOptions, Session } from '../../engine.js';
-import { fetchRef, sessionClosed, uninitialized, unknownVariable } from '../../names.js';
+import { sessionClosed, tensorFinder, uninitialized, unknownVariable } from '../../names.js';
 import { devicesOf } from '../../partition.js';
 
 const INTERPRETED = 'interpreted';
@@ -21,6 +21,7 @@ export const referenceEngine: Engine = {
 
 function loadReference(module: Module, { registry }: LoadOptions): Session {
   const interpreter = createInterpreter(module, registry === undefined ? {} : { registry });
+  const findTensor = tensorFinder(module);
   let closed = false;
   const open = (): Interpreter => {
     if (!closed) return interpreter;
@@ -29,7 +30,7 @@ function loadReference(module: Module, { registry }: LoadOptions): Session {
   return {
     bindings: devicesOf(module).map((device): Binding => ({ device, target: 'the interpreter' })),
     run: async (entry, feeds = new Map(), { fetch = [] } = {}) => {
-      const refs = fetch.map((text) => fetchRef(module, text));
+      const refs = fetch.map(findTensor);
       return open().run(entry, feeds, { fetch: refs });
     },
     readVariables: async (names) => chosen(module, open().readVariables(), names),
