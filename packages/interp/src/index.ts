@@ -7,5 +7,5 @@ export {
 } from './interpreter.js';
 export { type Kernel, type KernelContext, kernelContext } from './kernel.js';
 export { builtinKernels } from './kernels/table.js';
-export type { PureBuiltinOp } from './opKinds.js';
+export type { PureBuiltinOp } from './op-kinds.js';
 export type { Schedule } from './schedule.js';

@@ -4,6 +4,7 @@ import {
   type Entry,
   type EntryName,
   entryNodes,
+  lookupEntry,
   type Module,
   type Node,
   nodeName,
@@ -15,9 +16,10 @@ import {
   type TensorValue,
 } from '@placewright/ir';
 import { copyOf } from './data.js';
-import { asMap, checkFeeds, type Named } from './feeds.js';
+import { asMap, type Named, takeFeeds } from './feeds.js';
 import type { Kernel } from './kernel.js';
 import { builtinKernels } from './kernels/table.js';
+import { keepLatest } from './latest.js';
 import { type Plan, planRound } from './plan.js';
 import { type Frame, isStateOp, runRound } from './run.js';
 import type { Schedule } from './schedule.js';
@@ -66,11 +68,16 @@ export function createInterpreter(module: Module, options: InterpreterOptions = 
   const plan = planner(module, registry, kernels);
   return {
     run: (name, feeds = {}, runOptions = {}) => {
-      const entry = entryOf(module, name);
+      const entry = lookupEntry(module, name);
       const extra = runOptions.fetch ?? [];
-      const rounds = entry.rounds.map((_, round) => plan(entry, round, extra));
-      const needed = rounds.flatMap(({ nodes }) => nodes);
-      const frame = { module, state, kernels, feeds: checkFeeds(module, entry, asMap(feeds), needed) };
+      const rounds = plan(entry, extra);
+      const fed = takeFeeds(
+        module,
+        entry,
+        asMap(feeds),
+        rounds.flatMap(({ nodes }) => nodes),
+      );
+      const frame = { module, state, kernels, feeds: fed };
       return runEntry(frame, entry, rounds, runOptions);
     },
     readVariables: () => snapshotVariables(module, state),
@@ -83,19 +90,29 @@ export function createInterpreter(module: Module, options: InterpreterOptions = 
   };
 }
 
-type Planner = (entry: Entry, round: number, extra: readonly TensorRef[]) => Plan;
+/** The rounds of an entry that also give `extra`. */
+type Planner = (entry: Entry, extra: readonly TensorRef[]) => readonly Plan[];
 
-/** Plans each round once. A further fetch can bring in nodes of no entry, so kernels are looked for again. */
+/** Sets of further fetches whose plans are kept, as many as the embedded engine keeps. */
+const MAX_EXTRA = 16;
+
+/**
+ * Plans each entry once, and once for each set of further fetches that was asked for lately. A further fetch can bring
+ * in nodes of no entry, so kernels are looked for again.
+ */
 function planner(module: Module, registry: OpRegistry, kernels: ReadonlyMap<string, Kernel>): Planner {
-  const plans = new Map<string, Plan>();
-  return (entry, round, extra) => {
-    const key = JSON.stringify([entry.name, round, extra.map(({ node, port }) => [node, port])]);
-    const known = plans.get(key);
-    if (known !== undefined) return known;
-    const made = planRound(module, entry, round, extra);
-    checkKernels(registry, kernels, made.nodes);
-    plans.set(key, made);
-    return made;
+  const make = (entry: Entry, extra: readonly TensorRef[]): readonly Plan[] => {
+    const complete = entry.rounds.length > 0 ? entry : { ...entry, rounds: [[]] };
+    const rounds = complete.rounds.map((_, round) => planRound(module, complete, round, extra));
+    for (const { nodes } of rounds) checkKernels(registry, kernels, nodes);
+    return rounds;
+  };
+  const own = keepLatest<readonly Plan[]>(ENTRY_NAMES.length);
+  const further = keepLatest<readonly Plan[]>(MAX_EXTRA);
+  return (entry, extra) => {
+    if (extra.length === 0) return own(entry.name, () => make(entry, extra));
+    const key = JSON.stringify([entry.name, extra.map(({ node, port }) => [node, port])]);
+    return further(key, () => make(entry, extra));
   };
 }
 
@@ -129,19 +146,6 @@ function checkKernels(
 function canRun(registry: OpRegistry, kernels: ReadonlyMap<string, Kernel>, op: string): boolean {
   if (op === 'Placeholder' || op === 'NcclAllReduce' || op === 'Barrier' || isStateOp(op)) return true;
   return kernels.has(op) && registry.ops.get(op)?.effect.kind !== 'resources';
-}
-
-function entryOf(module: Module, name: EntryName): Entry {
-  const entry = module.entries[name];
-  if (entry !== undefined) return entry.rounds.length > 0 ? entry : { ...entry, rounds: [[]] };
-  const there = ENTRY_NAMES.filter((other) => module.entries[other] !== undefined);
-  throw new PlacewrightError(
-    'PW_ENTRY_UNKNOWN',
-    `module ${JSON.stringify(module.name)} has no entry ${JSON.stringify(name)}`,
-    {
-      hint: there.length === 0 ? 'the module has no entries' : `it has: ${there.join(', ')}`,
-    },
-  );
 }
 
 function runEntry(

@@ -2,7 +2,7 @@ import { allocate, sameShape, type TensorValue } from '@placewright/ir';
 import type { NumberArray } from './data.js';
 import { scalarInput } from './kernels/elementwise.js';
 import { rounder } from './rounding.js';
-import type { StateContext, StateKernel } from './stateOps.js';
+import type { StateContext, StateKernel } from './state-ops.js';
 
 // TensorFlow's training kernels, with its order of operations, each rounded to the variable's dtype.
 

@@ -17,7 +17,7 @@ import type { Group, Plan } from './plan.js';
 import { roundHalf } from './rounding.js';
 import { type ReadySet, readySet, type Schedule } from './schedule.js';
 import { resourceOf, type State } from './state.js';
-import { mustWait, type StateKernel, stateContext, stateKernels } from './stateOps.js';
+import { mustWait, type StateKernel, stateContext, stateKernels } from './state-ops.js';
 
 /** What a run needs beside its plan. */
 export interface Frame {

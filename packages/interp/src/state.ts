@@ -1,8 +1,7 @@
 import {
-  allocate,
   compatible,
+  dataFault,
   formatShape,
-  formatType,
   type Module,
   nearest,
   PlacewrightError,
@@ -13,7 +12,7 @@ import {
   type TensorValue,
   type VariableResource,
 } from '@placewright/ir';
-import { copyOf, sizeOf } from './data.js';
+import { copyOf } from './data.js';
 import { roundHalf } from './rounding.js';
 
 /**
@@ -127,16 +126,4 @@ function checkData(name: string, value: TensorValue): void {
   const fault = dataFault(value);
   if (fault === undefined) return;
   throw new PlacewrightError('PW_VARIABLE_DATA', `the value for variable ${JSON.stringify(name)} ${fault}`);
-}
-
-/** What is wrong with the elements of a value from outside, as the end of a sentence; undefined when they are right. */
-export function dataFault(value: TensorValue): string | undefined {
-  const want = allocate(value.dtype, 0).constructor;
-  if (value.data.constructor !== want) {
-    return `holds its ${value.dtype} elements in a ${value.data.constructor.name}, not a ${want.name}`;
-  }
-  const count = sizeOf(value.shape);
-  return value.data.length === count
-    ? undefined
-    : `has ${value.data.length} elements and not ${count}, as ${formatType(value)}`;
 }

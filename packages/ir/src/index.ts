@@ -17,6 +17,7 @@ export * from './ops/window.js';
 export * from './random/philox.js';
 export * from './random/values.js';
 export * from './registry.js';
+export * from './run-checks.js';
 export * from './shape.js';
 export * from './tensor.js';
 export * from './text/parse.js';

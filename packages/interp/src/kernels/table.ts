@@ -1,5 +1,5 @@
 import type { Kernel } from '../kernel.js';
-import type { PureBuiltinOp } from '../opKinds.js';
+import type { PureBuiltinOp } from '../op-kinds.js';
 import * as array from './array.js';
 import { allReduce } from './communication.js';
 import * as conv from './conv.js';

@@ -2,10 +2,11 @@ import { availableParallelism } from 'node:os';
 import {
   type Binding,
   builtinRegistry,
+  checkFeeds,
   type DeviceName,
-  ENTRY_NAMES,
-  type Entry,
+  dataFault,
   type EntryName,
+  lookupEntry,
   type Module,
   type Node,
   PlacewrightError,
@@ -14,7 +15,6 @@ import {
 import type { LoadOptions, Session, SessionRunOptions } from '../../engine.js';
 import { type FindTensor, sessionClosed, tensorFinder, uninitialized, unknownVariable } from '../../names.js';
 import { devicesOf } from '../../partition.js';
-import { checkFeeds, dataFault } from './feeds.js';
 import { createPlanner, type PlannedRound, type Planner } from './planner.js';
 import { type Pool, startPool } from './pool.js';
 import type { ToWorker } from './protocol.js';
@@ -145,7 +145,7 @@ async function runEntry(
   feeds: ReadonlyMap<string, TensorValue>,
   options: SessionRunOptions,
 ): Promise<ReadonlyMap<string, TensorValue>> {
-  const entry = entryOf(module, name);
+  const entry = lookupEntry(module, name);
   const extra = (options.fetch ?? []).map(findTensor);
   const { rounds, isNew, dropped } = planner.rounds(entry, extra);
   if (isNew) for (const planned of rounds) await install(pool, planned, planner);
@@ -170,19 +170,6 @@ async function runEntry(
     });
   }
   return fetched;
-}
-
-function entryOf(module: Module, name: EntryName): Entry {
-  const entry = module.entries[name];
-  if (entry !== undefined) return entry;
-  const there = ENTRY_NAMES.filter((other) => module.entries[other] !== undefined);
-  throw new PlacewrightError(
-    'PW_ENTRY_UNKNOWN',
-    `module ${JSON.stringify(module.name)} has no entry ${JSON.stringify(name)}`,
-    {
-      hint: there.length === 0 ? 'the module has no entries' : `it has: ${there.join(', ')}`,
-    },
-  );
 }
 
 // Variables.

@@ -1,7 +1,7 @@
 import { type Module, type Node, PlacewrightError, sameShape, type TensorValue } from '@placewright/ir';
 import { type KernelContext, kernelContext } from './kernel.js';
 import { addValues, subtractValues } from './kernels/elementwise.js';
-import type { StateOp } from './opKinds.js';
+import type { StateOp } from './op-kinds.js';
 import { applyGradientDescent, applyMomentum, applyRMSProp } from './optimizers.js';
 import { roundHalf } from './rounding.js';
 import { areaOf, readVariable, resourceOf, type State, variableOf, writeVariable } from './state.js';

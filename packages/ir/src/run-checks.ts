@@ -1,30 +1,44 @@
+import { getAttr } from './attr.js';
+import { nearest, PlacewrightError } from './errors.js';
 import {
-  allocate,
-  compatible,
+  ENTRY_NAMES,
   type Entry,
-  elementCount,
-  formatShape,
-  formatType,
-  getAttr,
+  type EntryName,
   type Module,
   type Node,
   type NodeId,
-  nearest,
   nodeName,
-  nodeOf,
-  PlacewrightError,
-  type TensorValue,
-} from '@placewright/ir';
+} from './graph.js';
+import { compatible, elementCount, formatShape, formatType } from './shape.js';
+import { allocate, type TensorValue } from './tensor.js';
+import { nodeOf } from './traverse.js';
+
+// What every engine checks of a run before it begins, so that all refuse the same in the same words.
+
+/** The entry with that name. Throws PW_ENTRY_UNKNOWN with those that there are. */
+export function lookupEntry(module: Module, name: EntryName): Entry {
+  const entry = module.entries[name];
+  if (entry !== undefined) return entry;
+  const there = ENTRY_NAMES.filter((other) => module.entries[other] !== undefined);
+  throw new PlacewrightError(
+    'PW_ENTRY_UNKNOWN',
+    `module ${JSON.stringify(module.name)} has no entry ${JSON.stringify(name)}`,
+    {
+      hint: there.length === 0 ? 'the module has no entries' : `it has: ${there.join(', ')}`,
+    },
+  );
+}
 
 /**
- * Checks what is fed against what an entry declares and needs; gives it by placeholder.
+ * Checks what is fed against what an entry declares, and against the placeholders that will run; gives it by
+ * placeholder, as it is and not copied.
  * Throws PW_FEED_UNKNOWN, PW_FEED_MISSING, PW_FEED_DTYPE, PW_FEED_SHAPE, PW_FEED_DATA.
  */
 export function checkFeeds(
   module: Module,
   entry: Entry,
   given: ReadonlyMap<string, TensorValue>,
-  needed: readonly Node[],
+  needed: Iterable<Node>,
 ): Map<NodeId, TensorValue> {
   const declared = new Map(entry.feeds.map(({ name, node }) => [name, nodeOf(module.graph, node)]));
   const fed = new Map<NodeId, TensorValue>();
