@@ -1,7 +1,11 @@
+import { constants } from 'node:buffer';
 import {
+  chmodSync,
   closeSync,
+  lstatSync,
   openSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -11,15 +15,24 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { PlacewrightError } from '@placewright/ir';
 
-/** Text of a file. Throws PW_FILE_READ. */
+/** Text of a file. Throws PW_FILE_READ, also for more than a string can hold. */
 export function readText(path: string): string {
-  return readBytes(path).toString('utf8');
+  return guardRead(path, () => {
+    // Said before hundreds of megabytes are read in vain; of a pipe the size is not known.
+    const { size } = statSync(path);
+    if (size > constants.MAX_STRING_LENGTH) throw new Error(`its ${size} bytes are too many for a text`);
+    return readFileSync(path).toString('utf8');
+  });
 }
 
 /** Bytes of a file. Throws PW_FILE_READ. */
 export function readBytes(path: string): Buffer {
+  return guardRead(path, () => readFileSync(path));
+}
+
+function guardRead<T>(path: string, body: () => T): T {
   try {
-    return readFileSync(path);
+    return body();
   } catch (cause) {
     throw fileError('PW_FILE_READ', 'cannot read the file', path, cause, 'check the path and the rights');
   }
@@ -39,25 +52,45 @@ export function checkWritable(path: string): void {
   });
 }
 
+/** A file whose new content is complete beside it, and takes its name with `commit`. */
+export interface PreparedWrite {
+  /** Throws PW_FILE_WRITE. */
+  commit(): void;
+  /** Leaves everything as it was; does nothing after a commit. */
+  discard(): void;
+}
+
 /**
- * Writes a whole file or nothing: into a file beside it that then takes its name. A device (`/dev/stdout`) is written
- * to as it is, a link's target is replaced and not the link. Throws PW_FILE_WRITE.
+ * Writes a whole file or nothing: into a file beside it that then takes its name and its mode. A device (`/dev/stdout`)
+ * is written to as it is, a link's target is replaced and not the link. Throws PW_FILE_WRITE.
  */
 export function writeAtomically(path: string, data: string | Uint8Array): void {
-  guardWrite(path, () => {
+  const write = prepareWrite(path, data);
+  try {
+    write.commit();
+  } finally {
+    write.discard();
+  }
+}
+
+/** The first half of `writeAtomically`: all that can want for space or rights. Throws PW_FILE_WRITE. */
+export function prepareWrite(path: string, data: string | Uint8Array): PreparedWrite {
+  return guardWrite(path, () => {
     const target = resolveTarget(path);
     if (target.kind === 'device') {
-      writeFileSync(target.path, data);
-      return;
+      return { commit: () => guardWrite(path, () => writeFileSync(target.path, data)), discard() {} };
     }
     const temporary = temporaryName(target.path);
+    const discard = () => rmSync(temporary, { force: true });
     try {
       writeFileSync(temporary, data, { flag: 'wx' });
-      renameSync(temporary, target.path);
+      // Not when it is created, where the umask would take from it.
+      if (target.mode !== undefined) chmodSync(temporary, target.mode);
     } catch (error) {
-      rmSync(temporary, { force: true });
+      discard();
       throw error;
     }
+    return { commit: () => guardWrite(path, () => renameSync(temporary, target.path)), discard };
   });
 }
 
@@ -68,17 +101,32 @@ function temporaryName(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}-${temporaries}.tmp`);
 }
 
+type Target =
+  | { readonly kind: 'device'; readonly path: string }
+  /** `mode` is that of the file that stands there. */
+  | { readonly kind: 'file'; readonly path: string; readonly mode?: number };
+
 /** What a path stands for: a file (present or not) or something that must not be replaced. */
-function resolveTarget(path: string): { kind: 'file' | 'device'; path: string } {
+function resolveTarget(path: string): Target {
   const status = statSync(path, { throwIfNoEntry: false });
-  if (status === undefined) return { kind: 'file', path: resolve(path) };
+  if (status === undefined) return { kind: 'file', path: endOfLinks(path) };
   if (status.isDirectory()) throw new Error('it is a folder');
-  return { kind: status.isFile() ? 'file' : 'device', path: realpathSync(path) };
+  if (!status.isFile()) return { kind: 'device', path: realpathSync(path) };
+  return { kind: 'file', path: realpathSync(path), mode: status.mode & 0o7777 };
 }
 
-function guardWrite(path: string, body: () => void): void {
+/** Where a link to nothing leads. It cannot be one of a cycle, which is an error to ask for the status of. */
+function endOfLinks(path: string): string {
+  let end = resolve(path);
+  while (lstatSync(end, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    end = resolve(realpathSync(dirname(end)), readlinkSync(end));
+  }
+  return end;
+}
+
+function guardWrite<T>(path: string, body: () => T): T {
   try {
-    body();
+    return body();
   } catch (cause) {
     const hint = 'name another file, or make room and check the rights of its folder';
     throw fileError('PW_FILE_WRITE', 'cannot write the file', path, cause, hint);

@@ -1,15 +1,18 @@
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
-import { checkDistinct, checkWritable, readText, writeAtomically } from '../src/files.js';
+import { checkDistinct, checkWritable, prepareWrite, readText, writeAtomically } from '../src/files.js';
 import { temporaryFolder } from './support.js';
 
 const at = temporaryFolder();
@@ -27,6 +30,39 @@ it('replaces what a link points to, not the link', () => {
   writeAtomically(at('link'), 'new');
   expect(lstatSync(at('link')).isSymbolicLink()).toBe(true);
   expect(readFileSync(at('target'), 'utf8')).toBe('new');
+});
+
+it('writes where a link points to, when nothing is there yet', () => {
+  mkdirSync(at('elsewhere'));
+  symlinkSync('elsewhere/new', at('second'));
+  symlinkSync(at('second'), at('first'));
+  checkWritable(at('first'));
+  writeAtomically(at('first'), 'new');
+  expect(lstatSync(at('first')).isSymbolicLink() && lstatSync(at('second')).isSymbolicLink()).toBe(true);
+  expect(readFileSync(at('elsewhere/new'), 'utf8')).toBe('new');
+});
+
+it('refuses a link to itself', () => {
+  symlinkSync(at('circle'), at('circle'));
+  expect(() => checkWritable(at('circle'))).toThrow(expect.objectContaining({ code: 'PW_FILE_WRITE' }));
+});
+
+it.each([0o640, 0o666, 0o755])('keeps the mode of what it replaces: %i', (mode) => {
+  writeFileSync(at('mode'), 'old');
+  chmodSync(at('mode'), mode);
+  writeAtomically(at('mode'), 'new');
+  expect(statSync(at('mode')).mode & 0o7777).toBe(mode);
+});
+
+it('prepares a file that takes its place later or never', () => {
+  writeFileSync(at('prepared'), 'old');
+  prepareWrite(at('prepared'), 'never').discard();
+  const write = prepareWrite(at('prepared'), 'new');
+  expect(readText(at('prepared'))).toBe('old');
+  write.commit();
+  write.discard();
+  expect(readText(at('prepared'))).toBe('new');
+  expect(readdirSync(at('')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
 });
 
 it('does not replace a device by a file', () => {
@@ -64,4 +100,12 @@ it('refuses the same file for two outputs', () => {
 
 it('says why a file cannot be read', () => {
   expect(() => readText(at('none'))).toThrow(expect.objectContaining({ code: 'PW_FILE_READ' }));
+});
+
+it('says that a file is too large for a text, without reading it', () => {
+  writeFileSync(at('huge'), '');
+  truncateSync(at('huge'), 2 ** 30);
+  expect(() => readText(at('huge'))).toThrow(
+    expect.objectContaining({ code: 'PW_FILE_READ', message: expect.stringContaining('1073741824 bytes') }),
+  );
 });
