@@ -1,9 +1,11 @@
+import { formatError, PlacewrightError } from '@placewright/ir';
+
 /** What a command sees of the world besides files, so that tests can run one in their own process. */
 export interface Io {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Calls the handler at each Ctrl-C; gives the function that takes it off again. */
+  /** Calls the handler at each Ctrl-C and each SIGTERM; gives the function that takes it off again. */
   onInterrupt(handler: () => void): () => void;
   /** Ends the process at once. */
   abort(code: number): void;
@@ -16,6 +18,9 @@ export interface Output {
   readonly columns: number;
 }
 
+/** Signals that ask to come to an end. */
+const STOPPING = ['SIGINT', 'SIGTERM'] as const;
+
 /** The process's own streams and signals. */
 export function processIo(): Io {
   return {
@@ -23,26 +28,46 @@ export function processIo(): Io {
     stderr: processOutput(process.stderr),
     env: process.env,
     onInterrupt(handler) {
-      process.on('SIGINT', handler);
-      return () => process.off('SIGINT', handler);
+      for (const name of STOPPING) process.on(name, handler);
+      return () => {
+        for (const name of STOPPING) process.off(name, handler);
+      };
     },
     abort: (code) => process.exit(code),
   };
 }
 
-function processOutput(stream: NodeJS.WriteStream): Output {
-  // A reader that went away (`| head`) is no error of ours.
+/**
+ * An output that takes what is written for as long as someone reads it. A reader that goes away (`| head`) is no error
+ * of ours, and no reason to stop what else the command does. Any other failure, as of a full disk, is told on stderr,
+ * and the process ends with 1.
+ */
+export function processOutput(stream: NodeJS.WriteStream): Output {
+  let broken = false;
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    if (!broken && error.code !== 'EPIPE') reportLost(error);
+    broken = true;
   });
   return {
-    write: (text) => void stream.write(text),
+    write(text) {
+      if (!broken) stream.write(text);
+    },
     isTerminal: stream.isTTY === true,
     get columns() {
       return stream.columns || 100;
     },
   };
+}
+
+function reportLost(cause: Error): void {
+  const error = new PlacewrightError('PW_OUTPUT_WRITE', `cannot write to the output: ${cause.message}`, {
+    hint: 'make room where the output goes, or send it elsewhere',
+  });
+  process.stderr.write(`${formatError(error)}\n`);
+  // At the very end, so that nothing puts a success over it.
+  process.once('exit', () => {
+    process.exitCode ||= 1;
+  });
 }
 
 /** Writes one line. */

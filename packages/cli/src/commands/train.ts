@@ -54,8 +54,8 @@ export function trainCommand({ io, finish }: CommandContext): Command {
 const AFTERWORD = `
 Without --options and --tensors the optimizer is momentum (0.95) with a learning rate of 0.02; with
 either of them it is sgd with 0.05, as in tf_cnn_benchmarks. Flags may be written in kebab, snake or
-camel case. Ctrl-C ends training after the running step, with what it has: the table and the files are
-written, nothing is tested.
+camel case. Ctrl-C (or SIGTERM) ends training after the running step, with what it has: the table and
+the files are written, nothing is tested.
 
 Exit codes: 0 done, 1 the input is at fault, 2 the command line is, 70 we are, 130 stopped by Ctrl-C.`;
 
