@@ -32,6 +32,9 @@ export function parseDevice(name: string): DeviceSpec {
       const match = PART.exec(part);
       if (match === null) throw badName(name);
       const [, job, field, number, type, index, short, shortIndex] = match;
+      const says = job !== undefined ? 'job' : field !== undefined ? field.toLowerCase() : 'type';
+      // A part that comes twice would silently win or lose.
+      if (says in spec) throw badName(name);
       if (job !== undefined) spec.job = job;
       else if (field !== undefined) spec[field.toLowerCase() as 'replica' | 'task'] = Number(number);
       else {

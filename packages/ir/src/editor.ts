@@ -1,4 +1,4 @@
-import { type Draft, enablePatches, type Patch, produceWithPatches, setAutoFreeze } from 'immer';
+import { type Draft, enablePatches, Immer, type Patch } from 'immer';
 import type { Attrs } from './attr.js';
 import { NO_ATTRS } from './attr.js';
 import { canonicalDevice, type DeviceName } from './device.js';
@@ -24,15 +24,17 @@ import { completeAttrs, inferOutputs, lookupOp, tensorTypeOf } from './infer.js'
 import type { AttrInput, OpRegistry } from './op.js';
 import type { TensorType } from './shape.js';
 
-// A frozen graph of 50,000 nodes costs more to freeze than to edit; immutability is kept by the types.
-setAutoFreeze(false);
 enablePatches();
+// One of our own: a frozen graph of 50,000 nodes costs more to freeze than to edit, and the settings of the immer that
+// a program uses beside us are its own.
+const immer = new Immer({ autoFreeze: false });
 
-/** One change to a node or resource, with its reason. What a pass's diff is made of. */
+/** One change with its reason. What a pass's diff is made of. */
 export interface Change {
   readonly kind: 'add' | 'update' | 'remove';
-  readonly subject: NodeId | ResourceId;
-  /** Rendered name after the change (before it, for a removal). */
+  /** A node, a resource, an entry, the roles, or the module's other fields. */
+  readonly subject: NodeId | ResourceId | EntryName | 'roles' | 'frame';
+  /** Rendered name after the change (before it, for a removal); for roles and other fields, which ones. */
   readonly name: string;
   readonly reason: string;
   /** Fields that an update changed. */
@@ -107,7 +109,6 @@ export class GraphEditor {
   readonly #touchedNodes = new Set<NodeId>();
   readonly #touchedResources = new Set<ResourceId>();
   #nextId: number;
-  #device: DeviceName = '';
 
   constructor(module: Module, registry: OpRegistry, pass: string) {
     this.#before = module;
@@ -154,17 +155,6 @@ export class GraphEditor {
     return tensorTypeOf(this.graph, tensor);
   }
 
-  /** Runs `body` with `device` as the default of nodes added in it; an inner name is merged over the outer one. */
-  withDevice<T>(device: DeviceName, body: () => T): T {
-    const outer = this.#device;
-    this.#device = device;
-    try {
-      return body();
-    } finally {
-      this.#device = outer;
-    }
-  }
-
   /** Adds a node; its output types are inferred. Gives its id. Throws PW_OP_*, PW_ATTR_*, PW_SHAPE_*. */
   addNode(spec: NewNode, why: Why): NodeId {
     const id: NodeId = `n${this.#nextId}`;
@@ -196,7 +186,7 @@ export class GraphEditor {
         attrs,
         outputs,
         resources,
-        device: canonicalDevice(spec.device ?? this.#device),
+        device: canonicalDevice(spec.device ?? ''),
         replica,
         variable: spec.variable ?? null,
         phase: spec.phase ?? 'forward',
@@ -232,10 +222,9 @@ export class GraphEditor {
       (update.inputs ?? update.attrs ?? update.resources ?? update.op) !== undefined
     ) {
       const resources = after.resources.map((resource) => this.resource(resource));
-      after = {
-        ...after,
-        outputs: inferOutputs(decl, { inputs: after.inputs, attrs: after.attrs, resources }, this.graph),
-      };
+      const { inputs, attrs } = after;
+      const infer = () => inferOutputs(decl, { inputs, attrs, resources }, this.graph);
+      after = { ...after, outputs: atNode(after, infer) };
     }
     this.#nodes.set(id, makeNode(after));
     this.#changed('update', after, why, Object.keys(update));
@@ -262,14 +251,17 @@ export class GraphEditor {
         this.updateNode(id, { inputs: inputs.map(to) }, why);
     }
     if (users !== undefined) return;
-    this.setRoles(
-      this.roles.map((role): Role => ('tensor' in role ? { ...role, tensor: to(role.tensor) } : role)),
-    );
+    const uses = (ref: TensorRef): boolean => mapping.has(tensorKey(ref));
+    if (this.roles.some((role) => 'tensor' in role && uses(role.tensor))) {
+      this.setRoles(
+        this.roles.map((role): Role => ('tensor' in role ? { ...role, tensor: to(role.tensor) } : role)),
+        why,
+      );
+    }
     for (const entry of Object.values(this.entries)) {
-      this.setEntry({
-        ...entry,
-        fetches: entry.fetches.map(({ name, tensor }) => ({ name, tensor: to(tensor) })),
-      });
+      if (!entry.fetches.some(({ tensor }) => uses(tensor))) continue;
+      const fetches = entry.fetches.map(({ name, tensor }) => ({ name, tensor: to(tensor) }));
+      this.setEntry({ ...entry, fetches }, why);
     }
   }
 
@@ -303,16 +295,23 @@ export class GraphEditor {
     this.#resourceChanged('remove', resource, why, []);
   }
 
-  setEntry(entry: Entry): void {
+  /** Adds or replaces an entry. */
+  setEntry(entry: Entry, why: Why = this.#byPass()): void {
+    const kind = this.#frame.entries[entry.name] === undefined ? 'add' : 'update';
+    this.#changes.push({ kind, subject: entry.name, name: entry.name, reason: why.reason, fields: [] });
     this.#frame = { ...this.#frame, entries: { ...this.#frame.entries, [entry.name]: entry } };
   }
 
-  setRoles(roles: readonly Role[]): void {
+  /** Replaces all roles. */
+  setRoles(roles: readonly Role[], why: Why = this.#byPass()): void {
+    this.#changes.push({ kind: 'update', subject: 'roles', name: 'all', reason: why.reason, fields: [] });
     this.#roles = null;
     this.#frame = { ...this.#frame, roles };
   }
 
-  addRole(role: Role): void {
+  addRole(role: Role, why: Why = this.#byPass()): void {
+    const name = 'variable' in role ? `${role.kind} of ${role.variable}` : role.kind;
+    this.#changes.push({ kind: 'add', subject: 'roles', name, reason: why.reason, fields: [] });
     // One list of our own per edit: a copy for each role would be quadratic.
     if (this.#roles === null) this.#roles = [...this.#frame.roles];
     this.#roles.push(role);
@@ -325,13 +324,24 @@ export class GraphEditor {
   }
 
   /** Changes the module's other fields: `training`, `cluster`, `towers`, `established`, `name`. */
-  setFrame(update: Partial<Pick<Module, 'name' | 'training' | 'cluster' | 'towers' | 'established'>>): void {
+  setFrame(
+    update: Partial<Pick<Module, 'name' | 'training' | 'cluster' | 'towers' | 'established'>>,
+    why: Why = this.#byPass(),
+  ): void {
+    const fields = Object.keys(update);
+    this.#changes.push({
+      kind: 'update',
+      subject: 'frame',
+      name: fields.join(', '),
+      reason: why.reason,
+      fields,
+    });
     this.#frame = { ...this.#frame, ...update };
   }
 
   /** Ends the edit. The editor must not be used again. */
   finish(): EditResult {
-    const [frame, forth, back] = produceWithPatches(frameOf(this.#before), (draft: Draft<Frame>) => {
+    const [frame, forth, back] = immer.produceWithPatches(frameOf(this.#before), (draft: Draft<Frame>) => {
       const { decisions: _, ...rest } = this.#frame;
       for (const [key, value] of Object.entries(rest)) {
         // Frozen, since immer would else search it for drafts, which there are none of.
@@ -377,6 +387,10 @@ export class GraphEditor {
       for (const node of this.#nodes.values()) this.#known.set(nodeName(node), node.id);
     }
     return this.#known;
+  }
+
+  #byPass(): Why {
+    return { reason: `by ${this.#pass}` };
   }
 
   #origin(why: Why): Origin {
@@ -435,4 +449,13 @@ export function edit(
   const editor = new GraphEditor(module, registry, pass);
   body(editor);
   return editor.finish();
+}
+
+/** Says of an error of `body` which node it is about. */
+function atNode<T>(node: { readonly name: string; readonly replica: number | null }, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw error instanceof PlacewrightError ? error.at({ node: nodeName(node) }) : error;
+  }
 }

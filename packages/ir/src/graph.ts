@@ -21,7 +21,7 @@ export function tensorKey({ node, port }: TensorRef): string {
   return `${node}:${port}`;
 }
 
-/** What a node is for. `init` nodes make initial values, `eval` nodes belong to inference. */
+/** What a node is for. `fetch` nodes put the towers' fetches together, `init` nodes make initial values, `eval` nodes belong to inference. */
 export const PHASES = [
   'input',
   'forward',
@@ -29,6 +29,7 @@ export const PHASES = [
   'aggregate',
   'update',
   'staging',
+  'fetch',
   'init',
   'eval',
 ] as const;

@@ -21,7 +21,11 @@ function build(body: (b: ModelBuilder, inputs: Inputs) => Tensor<'float32'>): Mo
   const model = defineModel({
     name: 'test',
     inputs: { x: { dtype: 'float32', shape: [6] }, labels: { dtype: 'int32', shape: [] } },
-    build: (b, inputs) => ({ loss: b.mean(body(b, inputs)) }),
+    build: (b, inputs) => {
+      // Every input must be used; this one by nothing that counts.
+      const nothing = b.mul(b.mean(b.cast(inputs.labels, 'float32')), b.constant(0));
+      return { loss: b.add(b.mean(body(b, inputs)), nothing) };
+    },
   });
   return buildModel(model);
 }
@@ -99,6 +103,32 @@ describe('the builder', () => {
     expect(() => buildModel(vector)).toThrowError(expect.objectContaining({ code: 'PW_MODEL_LOSS' }));
     const none = defineModel({ name: 'none', inputs: {}, build: (b) => ({ loss: b.constant(1) }) });
     expect(() => buildModel(none)).toThrowError(expect.objectContaining({ code: 'PW_MODEL_INPUTS' }));
+  });
+
+  it('refuses metrics that cannot be put together, or that are called as the loss, and inputs that nothing uses', () => {
+    const inputs = { x: { dtype: 'float32', shape: [2] }, y: { dtype: 'float32', shape: [2] } } as const;
+    const make = (metric: 'loss' | 'ok', useY: boolean) =>
+      defineModel({
+        name: 'metrics',
+        inputs,
+        build(b, { x, y }) {
+          const loss = b.mean(useY ? b.add(x, y) : x);
+          return {
+            loss,
+            metrics: { [metric]: metric === 'ok' ? b.op('Less', [x, x], { dtype: 'bool' }) : loss },
+          };
+        },
+      });
+    expect(() => buildModel(make('loss', true))).toThrowError(
+      expect.objectContaining({ code: 'PW_MODEL_METRIC' }),
+    );
+    expect(() => buildModel(make('ok', true))).toThrowError(
+      expect.objectContaining({ code: 'PW_MODEL_METRIC' }),
+    );
+    const unused = defineModel({ name: 'unused', inputs, build: (b, { x }) => ({ loss: b.mean(x) }) });
+    expect(() => buildModel(unused)).toThrowError(
+      expect.objectContaining({ code: 'PW_MODEL_INPUTS', message: expect.stringContaining('"y"') }),
+    );
   });
 
   it('takes hostile names for names', () => {

@@ -1,4 +1,5 @@
 import {
+  assertValid,
   buildModel,
   builtinRegistry,
   type Cluster,
@@ -8,6 +9,7 @@ import {
   type ModelDef,
   type Module,
   type OpRegistry,
+  PlacewrightError,
   type TrainingSpec,
 } from '@placewright/ir';
 import { hostDevice, towerDevices } from './devices.js';
@@ -64,6 +66,7 @@ export function compile<I extends InputSpecs>(
           ...(training === undefined ? {} : { training }),
           ...(seed === undefined ? {} : { seed }),
         });
+  checkSource(source, cluster, registry, options);
   const spec = source.training ?? DEFAULT_TRAINING;
   const choices = strategy.choices(complete, { host: hostDevice(cluster), clipping: spec.clip });
   const calls = pipelineFor(choices, spec, towerDevices(cluster), options.target ?? { collectives: 'nccl' });
@@ -74,4 +77,20 @@ export function compile<I extends InputSpecs>(
     options,
   );
   return { module, source, records, strategy: strategy.name, choices, contract: contractOf(choices) };
+}
+
+/** What is wrong with the model is the user's fault, and said before a pass can be blamed for it. */
+function checkSource(source: Module, cluster: Cluster, registry: OpRegistry, options: ManagerOptions): void {
+  if (source.towers > 0 || source.cluster !== null) {
+    throw new PlacewrightError(
+      'PW_MODEL_LOWERED',
+      `module ${JSON.stringify(source.name)} is lowered already`,
+      {
+        hint: 'compile the module that buildModel gives; a lowered one is loaded by an engine',
+      },
+    );
+  }
+  if (options.verify === false) return;
+  // With the cluster, so that devices given by hand are looked for in it.
+  assertValid({ ...source, cluster }, registry, { kind: 'user', more: options.invariants ?? [] });
 }

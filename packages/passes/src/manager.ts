@@ -1,4 +1,11 @@
-import { assertValid, type Change, type EditResult, type Module, PlacewrightError } from '@placewright/ir';
+import {
+  assertValid,
+  type Change,
+  type EditResult,
+  type Invariant,
+  type Module,
+  PlacewrightError,
+} from '@placewright/ir';
 import type { PassCall, PassContext } from './pass.js';
 
 /** What the manager noted of one pass that ran. */
@@ -18,6 +25,8 @@ export interface PassRecord {
 export interface ManagerOptions {
   /** Check the invariants after every pass; on unless turned off. */
   readonly verify?: boolean;
+  /** Invariants of one's own: checked like the IR's, from the pass on that establishes them. */
+  readonly invariants?: readonly Invariant[];
   /** Told after each pass: printing, progress. */
   readonly onPass?: (record: PassRecord) => void;
 }
@@ -35,7 +44,7 @@ export function runPipeline(
   const records: PassRecord[] = [];
   let current = module;
   for (const call of calls) {
-    const record = runPass(current, call, context, options.verify ?? true);
+    const record = runPass(current, call, context, options);
     records.push(record);
     options.onPass?.(record);
     current = record.after;
@@ -43,7 +52,7 @@ export function runPipeline(
   return { module: current, records };
 }
 
-function runPass(before: Module, call: PassCall, context: PassContext, verify: boolean): PassRecord {
+function runPass(before: Module, call: PassCall, context: PassContext, options: ManagerOptions): PassRecord {
   const { pass } = call;
   const missing = pass.requires.filter((name) => !before.established.includes(name));
   if (missing.length > 0) {
@@ -61,8 +70,14 @@ function runPass(before: Module, call: PassCall, context: PassContext, verify: b
   const ended = performance.now();
   const kept = before.established.filter((name) => pass.preserves === 'all' || pass.preserves.includes(name));
   const after = { ...result.module, established: [...new Set([...kept, ...pass.establishes])] };
-  if (verify)
-    inPass(pass.name, () => assertValid(after, context.registry, { kind: 'internal', pass: pass.name }));
+  // What a pass leaves as it was has been verified after the pass before.
+  const isNew = result.changes.length > 0 || after.established.length > before.established.length;
+  if ((options.verify ?? true) && isNew) {
+    const more = options.invariants ?? [];
+    inPass(pass.name, () =>
+      assertValid(after, context.registry, { kind: 'internal', pass: pass.name, more }),
+    );
+  }
   return {
     pass: pass.name,
     options: call.options,

@@ -44,12 +44,14 @@ export interface Case {
   readonly options?: StrategyOptions;
   readonly towers?: number;
   readonly training?: Partial<TrainingSpec>;
+  /** What the target can run; NCCL when left out. */
+  readonly collectives?: 'nccl' | 'copies';
 }
 
 /** Runs a strategy's pipeline up to and with the named pass; gives that pass's record. */
 export function upTo(
   pass: string,
-  { strategy, options = {}, towers = 2, training = {} }: Case,
+  { strategy, options = {}, towers = 2, training = {}, collectives = 'nccl' }: Case,
   change?: (module: Module) => Module,
 ): PassRecord {
   const spec: TrainingSpec = {
@@ -65,7 +67,7 @@ export function upTo(
     host: hostDevice(cluster),
     clipping: spec.clip,
   });
-  const calls = pipelineFor(choices, spec, towerDevices(cluster), { collectives: 'nccl' });
+  const calls = pipelineFor(choices, spec, towerDevices(cluster), { collectives });
   const end = calls.findIndex((call) => call.pass.name === pass);
   if (end < 0) throw new Error(`${strategy} does not run ${pass}`);
   const context = { registry: builtinRegistry, cluster };

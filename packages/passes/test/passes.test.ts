@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeOf } from '@placewright/ir';
 import { describe, expect, it } from 'vitest';
-import { PASSES } from '../src/index.js';
-import { type Case, describeRecord, upTo } from './fixture.js';
+import { compile, PASSES } from '../src/index.js';
+import { type Case, describeRecord, namesOf, small, upTo } from './fixture.js';
 
 /** One positive golden for each pass: what it changes in a strategy that asks for it. `vitest -u` writes them anew. */
 const CASES: Readonly<Record<string, Case>> = {
@@ -29,7 +30,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'post-init': { strategy: 'replicated' },
   'place-rest': { strategy: 'replicated' },
   simplify: { strategy: 'replicated' },
-  legalise: { strategy: 'replicated' },
+  legalise: { strategy: 'replicated', collectives: 'copies' },
   'insert-transfers': { strategy: 'parameter_server', options: { localParameterDevice: 'cpu' } },
 };
 
@@ -48,6 +49,11 @@ describe('each pass', () => {
 
 /** One negative case for each pass: where it must leave things alone, or say what is wrong. */
 describe('each pass leaves alone', () => {
+  it('has a case for every pass', () => {
+    const text = readFileSync(import.meta.filename, 'utf8');
+    for (const { name } of PASSES) expect(text, name).toMatch(new RegExp(`it\\('${name}: `));
+  });
+
   it('autodiff: without weight decay the loss stays the one of the model', () => {
     const { before, after } = upTo('autodiff', { strategy: 'independent' });
     expect(after.roles.find(({ kind }) => kind === 'loss')).toEqual(
@@ -108,7 +114,7 @@ describe('each pass leaves alone', () => {
 
   it('aggregate-gradients: with one tower there is nothing to add', () => {
     const { changes } = upTo('aggregate-gradients', { strategy: 'parameter_server', towers: 1 });
-    expect(changes).toEqual([]);
+    expect(changes.filter(({ subject }) => subject !== 'roles')).toEqual([]);
   });
 
   it('aggregate-gradients: towers with unequal lists are refused', () => {
@@ -144,8 +150,17 @@ describe('each pass leaves alone', () => {
     }
   });
 
-  it('post-init: independent towers keep their own initial values', () => {
-    expect(() => upTo('post-init', { strategy: 'independent' })).toThrow(/does not run/);
+  it('post-init: what stands outside of the towers is not copied', () => {
+    const { after } = upTo('post-init', { strategy: 'replicated' });
+    const assigned = after.entries.postInit?.rounds.flat().map((id) => nodeOf(after.graph, id).variable);
+    expect(assigned).not.toContain('global_step');
+    expect(assigned).toContain('seen');
+  });
+
+  it('clip-gradients: without a limit nothing is clipped', () => {
+    const { module, records } = compile(small, { strategy: 'parameter_server', numGpus: 2 });
+    expect(records.map(({ pass }) => pass)).not.toContain('clip-gradients');
+    expect(namesOf(module, 'ClipByValue')).toEqual([]);
   });
 
   it('place-rest: a node that came with a full device keeps it', () => {
@@ -168,7 +183,9 @@ describe('each pass leaves alone', () => {
 
   it('simplify: what an entry runs stays', () => {
     const { before, after, changes } = upTo('simplify', { strategy: 'parameter_server' });
-    expect(changes.every(({ kind }) => kind === 'remove')).toBe(true);
+    expect(changes.filter(({ subject }) => subject !== 'roles').every(({ kind }) => kind === 'remove')).toBe(
+      true,
+    );
     expect(after.entries).toEqual(before.entries);
   });
 

@@ -4,9 +4,10 @@ import { PlacewrightError } from '../errors.js';
 import { type Entry, emptyModule, type Module, type NodeId } from '../graph.js';
 import type { OpRegistry } from '../op.js';
 import { builtinRegistry } from '../registry.js';
-import type { Shape } from '../shape.js';
+import { formatShape, type Shape } from '../shape.js';
 import { scalar } from '../tensor.js';
 import { DEFAULT_TRAINING, type TrainingSpec } from '../training.js';
+import { ancestors } from '../traverse.js';
 import { type BuildState, ModelBuilder, type Tensor } from './builder.js';
 
 export interface InputSpec<D extends DType = DType> {
@@ -21,7 +22,10 @@ export type InputTensors<I extends InputSpecs> = { readonly [K in keyof I]: Tens
 export interface ModelOutputs {
   /** Scalar that training makes small: the mean over the batch. Weight decay is added by the compiler. */
   readonly loss: Tensor<'float32'>;
-  /** More tensors to fetch by name from `step` and `eval`. A name ending in `Count` is summed over towers, others are averaged. */
+  /**
+   * More tensors to fetch by name from `step` and `eval`. Over towers a float scalar is averaged, unless its name ends in
+   * `Count`; that, and an integer, is added up; a tensor with dimensions is put together along the first.
+   */
   readonly metrics?: Readonly<Record<string, Tensor>>;
 }
 
@@ -101,11 +105,54 @@ function buildEntry<I extends InputSpecs>(
     );
   }
   if (training) editor.addRole({ kind: 'loss', replica: null, tensor: { node: loss.node, port: loss.port } });
+  checkMetrics(def.name, metrics);
+  checkUsed(def.name, name, feeds, editor, [loss, ...Object.values(metrics)], builder.updates);
   const fetches = [['loss', loss] as const, ...Object.entries(metrics)].map(([key, { node, port }]) => ({
     name: key,
     tensor: { node, port },
   }));
   return { name, feeds, fetches, rounds: [training ? [...builder.updates, ...targets] : []] };
+}
+
+function checkMetrics(model: string, metrics: Readonly<Record<string, Tensor>>): void {
+  for (const [name, { dtype, shape }] of Object.entries(metrics)) {
+    const fault =
+      name === 'loss'
+        ? 'has the name of the loss'
+        : dtype === 'bool' || dtype === 'string'
+          ? `is ${dtype}${formatShape(shape)}, which cannot be put together over towers`
+          : null;
+    if (fault === null) continue;
+    throw new PlacewrightError(
+      'PW_MODEL_METRIC',
+      `metric ${JSON.stringify(name)} of model ${JSON.stringify(model)} ${fault}`,
+      {
+        hint: 'give it another name, or cast it to float32',
+      },
+    );
+  }
+}
+
+/** Every input must be needed by what the graph gives. */
+function checkUsed(
+  model: string,
+  entry: 'step' | 'eval',
+  feeds: Entry['feeds'],
+  editor: GraphEditor,
+  outputs: readonly Tensor[],
+  updates: readonly NodeId[],
+): void {
+  const needed = ancestors(editor.graph, [...outputs.map(({ node }) => node), ...updates]);
+  const unused = feeds.filter(({ node }) => !needed.has(node)).map(({ name }) => JSON.stringify(name));
+  if (unused.length === 0) return;
+  const where = entry === 'step' ? 'training' : 'inference';
+  throw new PlacewrightError(
+    'PW_MODEL_INPUTS',
+    `${where} of model ${JSON.stringify(model)} does not use ${unused.join(', ')}`,
+    {
+      hint: 'use the input, or leave it out',
+    },
+  );
 }
 
 /** The count of steps: a variable past every scope and balancer, and its increment. Gives the increment's node. */

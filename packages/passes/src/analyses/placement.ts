@@ -108,7 +108,9 @@ function addRings(tally: Tally, nodes: readonly Node[], batch: number): void {
   for (const node of nodes) {
     if (node.op !== 'NcclAllReduce') continue;
     const name = getAttr(node, 'shared_name', 'string');
-    rings.set(name, [...(rings.get(name) ?? []), node]);
+    const members = rings.get(name);
+    if (members === undefined) rings.set(name, [node]);
+    else members.push(node);
   }
   for (const members of rings.values()) {
     const n = members.length;

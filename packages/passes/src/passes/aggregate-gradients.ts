@@ -1,8 +1,10 @@
 import {
+  type Decision,
   type DeviceName,
   edit,
   type GraphEditor,
   type Module,
+  type NodeId,
   PlacewrightError,
   type Role,
   scalar,
@@ -49,7 +51,9 @@ export const aggregateGradients = definePass<Options>({
           towers: towerDevices(cluster),
           home: find({ variable, replica: gradients[0]?.replica ?? null }).device,
         };
-        for (const role of aggregate(editor, gradients, index, options, devices)) editor.addRole(role);
+        for (const role of aggregate(editor, { variable, gradients, options, index }, devices)) {
+          editor.addRole(role, { reason: `${options.kind} aggregation of ${variable}` });
+        }
         index += 1;
       }
     }),
@@ -62,6 +66,22 @@ interface Devices {
   readonly home: DeviceName;
 }
 
+/** One variable's gradients, to be brought together. */
+interface Meeting {
+  readonly variable: string;
+  readonly gradients: readonly RoleOf<'gradient'>[];
+  readonly options: Options;
+  /** Place of the variable among those with gradients. */
+  readonly index: number;
+}
+
+/** Where copies meet, and why there. */
+interface Place {
+  readonly device: DeviceName;
+  readonly rule: string;
+  readonly candidates: Decision['candidates'];
+}
+
 function checkGradients(module: Module, variable: string, gradients: readonly RoleOf<'gradient'>[]): void {
   if (gradients.length === module.towers) return;
   throw new PlacewrightError(
@@ -71,85 +91,82 @@ function checkGradients(module: Module, variable: string, gradients: readonly Ro
   );
 }
 
-function aggregate(
-  editor: GraphEditor,
-  gradients: readonly RoleOf<'gradient'>[],
-  index: number,
-  { kind, reduction }: Options,
-  devices: Devices,
-): Role[] {
-  const { variable } = gradients[0] ?? { variable: '' };
-  const perTower = (tensorOf: (tower: number) => TensorRef): Role[] =>
-    gradients.map(({ replica }, i) => ({ kind: 'aggregated', replica, variable, tensor: tensorOf(i) }));
-  const own = (tower: number): TensorRef => gradients[tower]?.tensor ?? { node: 'n0', port: 0 };
-  switch (kind) {
+function aggregate(editor: GraphEditor, meeting: Meeting, devices: Devices): Role[] {
+  const { variable, gradients, options } = meeting;
+  const perTower = (tensorOf: (own: TensorRef, tower: number) => TensorRef): Role[] =>
+    gradients.map(({ replica, tensor }, tower) => ({
+      kind: 'aggregated',
+      replica,
+      variable,
+      tensor: tensorOf(tensor, tower),
+    }));
+  switch (options.kind) {
     case 'none':
-      return perTower(own);
+      return perTower((own) => own);
     case 'allReduce': {
-      const node = addAllReduce(editor, gradients, variable, reduction);
-      return perTower((port) => ({ node, port }));
+      const node = addAllReduce(editor, meeting);
+      return perTower((_own, port) => ({ node, port }));
     }
     case 'copyBesideVariable': {
-      const tensor = addCopies(
-        editor,
-        gradients,
-        variable,
-        reduction,
-        devices.home,
-        'beside the variable',
-        kind,
-      );
-      return [{ kind: 'aggregated', replica: null, variable, tensor }];
+      const place: Place = { device: devices.home, rule: 'beside the variable', candidates: [] };
+      return [{ kind: 'aggregated', replica: null, variable, tensor: addCopies(editor, meeting, place) }];
     }
     case 'copyOnHost': {
-      const tensor = addCopies(editor, gradients, variable, reduction, devices.host, 'on the host', kind);
+      const place: Place = { device: devices.host, rule: 'on the host', candidates: [] };
+      const tensor = addCopies(editor, meeting, place);
       return perTower(() => tensor);
     }
     case 'copyInTurn': {
-      const device = devices.towers[index % devices.towers.length] ?? devices.host;
-      const tensor = addCopies(
-        editor,
-        gradients,
-        variable,
-        reduction,
-        device,
-        `gradient ${index}: the tower devices in turn`,
-        kind,
-      );
+      const tensor = addCopies(editor, meeting, inTurn(devices, meeting.index));
       return perTower(() => tensor);
     }
   }
 }
 
-function addAllReduce(
-  editor: GraphEditor,
-  gradients: readonly RoleOf<'gradient'>[],
-  variable: string,
-  reduction: Reduction,
-): `n${number}` {
-  const from = gradients.map(({ tensor }) => tensor.node);
-  return editor.addNode(
+/** The next tower device; the load of each is how many gradients have met there. */
+function inTurn({ towers, host }: Devices, index: number): Place {
+  const n = towers.length;
+  return {
+    device: towers[index % n] ?? host,
+    rule: `gradient ${index}: the tower devices in turn`,
+    candidates: towers.map((name, i) => ({ name, load: Math.floor((index + n - 1 - i) / n) })),
+  };
+}
+
+function addAllReduce(editor: GraphEditor, { variable, gradients, options }: Meeting): NodeId {
+  const { reduction, kind } = options;
+  const inputs = gradients.map(({ tensor }) => tensor);
+  const node = editor.addNode(
     {
       op: 'AllReduce',
       name: `aggregate/${variable}/AllReduce`,
-      inputs: gradients.map(({ tensor }) => tensor),
+      inputs,
       attrs: { reduction },
       variable,
       phase: 'aggregate',
     },
-    { reason: `${reduction} of ${gradients.length} towers' gradients, on every tower`, from },
+    {
+      reason: `${reduction} of ${gradients.length} towers' gradients, on every tower`,
+      from: inputs.map((ref) => ref.node),
+    },
   );
+  editor.decide({
+    about: 'aggregation',
+    subject: node,
+    chosen: 'every tower',
+    candidates: [],
+    rule: 'one all-reduce over the towers',
+    option: `aggregation=${kind}`,
+  });
+  return node;
 }
 
 function addCopies(
   editor: GraphEditor,
-  gradients: readonly RoleOf<'gradient'>[],
-  variable: string,
-  reduction: Reduction,
-  device: DeviceName,
-  rule: string,
-  kind: Aggregation,
+  { variable, gradients, options }: Meeting,
+  { device, rule, candidates }: Place,
 ): TensorRef {
+  const { reduction, kind } = options;
   const [first] = gradients;
   if (first !== undefined && gradients.length === 1) return first.tensor;
   const inputs = gradients.map(({ tensor }) => tensor);
@@ -163,22 +180,14 @@ function addCopies(
     about: 'aggregation',
     subject: sum,
     chosen: device,
-    candidates: [],
+    candidates,
     rule,
     option: `aggregation=${kind}`,
   });
   if (reduction === 'sum') return { node: sum, port: 0 };
-  return {
-    node: addScaled(
-      editor,
-      { node: sum, port: 0 },
-      1 / gradients.length,
-      `aggregate/${variable}`,
-      common,
-      why,
-    ),
-    port: 0,
-  };
+  const scale = 1 / gradients.length;
+  const mean = addScaled(editor, { node: sum, port: 0 }, scale, `aggregate/${variable}`, common, why);
+  return { node: mean, port: 0 };
 }
 
 /** `tensor × factor`, on the device and with the phase of `common`. */
@@ -193,8 +202,8 @@ export function addScaled(
     readonly phase: 'aggregate';
     readonly replica?: number | null;
   },
-  why: { readonly reason: string; readonly from: readonly `n${number}`[] },
-): `n${number}` {
+  why: { readonly reason: string; readonly from: readonly NodeId[] },
+): NodeId {
   const by = editor.addNode(
     { op: 'Const', name: `${name}/scale`, attrs: { value: scalar('float32', factor) }, ...common },
     why,

@@ -46,18 +46,20 @@ export const applyGradients = definePass<Options>({
   preserves: 'all',
   run: (module, options, { registry }) =>
     edit(module, registry, PASS, (editor) => {
-      const shared: Shared = { constants: new Map(), names: shownNames(module) };
+      const shared: Shared = { constants: new Map(), names: shownNames(module), initializers: [] };
       const find = variableFinder(module);
-      const applied = rolesOf(module, 'aggregated').map((role) => {
+      const applied = towerByTower(rolesOf(module, 'aggregated')).map((role) => {
         const variable = find(role);
         const node = addUpdate(editor, role, variable, options, shared);
-        editor.addRole({ kind: 'apply', replica: role.replica, variable: role.variable, node });
+        const why = { reason: `${options.optimizer} updates ${role.variable}`, from: [node] };
+        editor.addRole({ kind: 'apply', replica: role.replica, variable: role.variable, node }, why);
         return node;
       });
-      addToStep(editor, applied);
+      addToStep(editor, applied, { reason: 'a step applies the gradients' });
+      startSlots(editor, shared.initializers);
       for (const { node } of rolesOf(module, 'globalStep')) {
-        for (const before of applied)
-          editor.addControl(node, before, { reason: 'a step is counted when its updates are done' });
+        const controls = [...new Set([...editor.node(node).controls, ...applied])];
+        editor.updateNode(node, { controls }, { reason: 'a step is counted when its updates are done' });
       }
     }),
 });
@@ -68,6 +70,23 @@ interface Shared {
   readonly constants: Map<string, TensorRef>;
   /** Shown names of variables and slots. */
   readonly names: Set<string>;
+  /** Assignments of the slots' initial values. */
+  readonly initializers: NodeId[];
+}
+
+/** In the order in which the original makes updates and slots: one tower after the other, each variable by variable. */
+function towerByTower(roles: readonly RoleOf<'aggregated'>[]): RoleOf<'aggregated'>[] {
+  return roles.toSorted((a, b) => (a.replica ?? 0) - (b.replica ?? 0));
+}
+
+function startSlots(editor: GraphEditor, initializers: readonly NodeId[]): void {
+  const { init } = editor.entries;
+  if (init === undefined || initializers.length === 0) return;
+  const [first = [], ...rest] = init.rounds;
+  editor.setEntry(
+    { ...init, rounds: [[...first, ...initializers], ...rest] },
+    { reason: 'slots have initial values' },
+  );
 }
 
 function shownNames(module: Module): Set<string> {
@@ -79,8 +98,9 @@ function addUpdate(
   role: RoleOf<'aggregated'>,
   variable: VariableResource,
   options: Options,
-  { constants, names }: Shared,
+  shared: Shared,
 ): NodeId {
+  const { constants } = shared;
   const constant = (name: string, value: number): TensorRef => {
     const key = `${variable.device} ${name}`;
     const known = constants.get(key);
@@ -97,7 +117,7 @@ function addUpdate(
     return ref;
   };
   const slot = (name: string, start: number): ResourceId =>
-    addSlot(editor, variable, name, start, options, names);
+    addSlot(editor, variable, name, start, options, shared);
   const apply = (
     op: string,
     inputs: readonly TensorRef[],
@@ -161,7 +181,7 @@ function addSlot(
   slot: string,
   start: number,
   options: Options,
-  names: Set<string>,
+  { names, initializers }: Shared,
 ): ResourceId {
   const why = { reason: `slot of ${options.optimizer}, beside its variable` };
   const name = freeName(names, variable, slot);
@@ -202,8 +222,7 @@ function addSlot(
     },
     why,
   );
-  editor.addRole({ kind: 'initializer', replica: variable.replica, variable: name, node });
-  const init = editor.entries.init;
-  if (init !== undefined) editor.setEntry({ ...init, rounds: [[...(init.rounds[0] ?? []), node]] });
+  editor.addRole({ kind: 'initializer', replica: variable.replica, variable: name, node }, why);
+  initializers.push(node);
   return id;
 }

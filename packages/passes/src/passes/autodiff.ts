@@ -2,7 +2,6 @@ import {
   addWeightDecay,
   differentiate,
   edit,
-  entryNodes,
   type GraphEditor,
   type Module,
   PlacewrightError,
@@ -36,18 +35,19 @@ export const autodiff = definePass<{ weightDecay: number }>({
       const loss = weightDecay === 0 ? role.tensor : addWeightDecay(editor, role.tensor, reads, weightDecay);
       setLoss(editor, role.tensor, loss);
       for (const { variable, tensor } of differentiate(editor, registry, loss, reads)) {
-        editor.addRole({ kind: 'gradient', replica: null, variable, tensor });
+        const why = { reason: `gradient of the loss by ${variable}`, from: [tensor.node] };
+        editor.addRole({ kind: 'gradient', replica: null, variable, tensor }, why);
       }
     }),
 });
 
-/** Values of trainable variables as the step reads them, in the order in which the variables were made. */
+/**
+ * Values of trainable variables as training reads them, in the order in which the variables were made; also of those
+ * that the loss does not depend on, which `differentiate` then names.
+ */
 function trainableReads(module: Module): { variable: string; tensor: TensorRef }[] {
-  const step = module.entries.step;
-  if (step === undefined) return [];
-  const used = entryNodes(module, step);
   const reads = [...module.graph.nodes.values()].filter(
-    ({ id, op }) => op === 'ReadVariableOp' && used.has(id),
+    ({ op, phase }) => op === 'ReadVariableOp' && phase !== 'eval',
   );
   const order = new Map([...module.resources.keys()].map((id, i) => [id, i]));
   return reads
@@ -62,12 +62,15 @@ function trainableReads(module: Module): { variable: string; tensor: TensorRef }
 }
 
 function setLoss(editor: GraphEditor, from: TensorRef, to: TensorRef): void {
-  editor.setRoles(editor.roles.map((role) => (role.kind === 'loss' ? { ...role, tensor: to } : role)));
+  if (from === to) return;
+  const why = { reason: 'the loss with weight decay', from: [from.node] };
+  editor.setRoles(
+    editor.roles.map((role) => (role.kind === 'loss' ? { ...role, tensor: to } : role)),
+    why,
+  );
   const step = editor.entries.step;
   if (step === undefined) return;
   const same = ({ node, port }: TensorRef): boolean => node === from.node && port === from.port;
-  editor.setEntry({
-    ...step,
-    fetches: step.fetches.map((fetch) => (same(fetch.tensor) ? { ...fetch, tensor: to } : fetch)),
-  });
+  const fetches = step.fetches.map((fetch) => (same(fetch.tensor) ? { ...fetch, tensor: to } : fetch));
+  editor.setEntry({ ...step, fetches }, why);
 }

@@ -58,6 +58,7 @@ export const clipGradients = definePass<Options>({
           (role): Role =>
             role.kind === 'aggregated' ? { ...role, tensor: clipped.get(role) ?? role.tensor } : role,
         ),
+        { reason: 'updates take the clipped gradients' },
       );
     }),
 });

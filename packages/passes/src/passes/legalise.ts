@@ -28,7 +28,9 @@ export const legalise = definePass<{ collectives: 'nccl' | 'copies' }>({
       for (const node of module.graph.nodes.values()) {
         if (node.op !== 'NcclAllReduce') continue;
         const name = getAttr(node, 'shared_name', 'string');
-        groups.set(name, [...(groups.get(name) ?? []), node]);
+        const members = groups.get(name);
+        if (members === undefined) groups.set(name, [node]);
+        else members.push(node);
       }
       const sums = new Map<string, TensorRef>();
       for (const members of groups.values()) {

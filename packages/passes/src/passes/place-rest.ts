@@ -1,4 +1,4 @@
-import { type DeviceName, edit, isFullDevice, isLocal, type Node } from '@placewright/ir';
+import { type DeviceName, edit, isFullDevice, isLocal, type Module, type Node } from '@placewright/ir';
 import { hostDevice, resolveDevice, towerDevices } from '../devices.js';
 import { definePass } from '../pass.js';
 
@@ -28,18 +28,31 @@ export const placeRest = definePass<Record<never, never>>({
         return { device: host, reason: 'belongs to no tower: on the host' };
       };
       const local = isLocal(cluster);
-      const groups = new Map<string, DeviceName>();
-      for (const node of module.graph.nodes.values()) {
-        const { device, reason } = homeOf(node);
-        let merged = isFullDevice(node.device, local)
+      const place = (node: Node): DeviceName =>
+        isFullDevice(node.device, local)
           ? node.device
-          : resolveDevice(node.device, device, cluster);
-        // The first placed member decides for its colocation group.
-        if (node.colocation !== null && node.resources.length === 0)
-          merged = groups.get(node.colocation) ?? merged;
-        if (node.colocation !== null) groups.set(node.colocation, merged);
-        if (merged !== node.device) editor.updateNode(node.id, { device: merged }, { reason });
+          : resolveDevice(node.device, homeOf(node).device, cluster);
+      const groups = groupDevices(module, place);
+      for (const node of module.graph.nodes.values()) {
+        const group = node.colocation === null ? undefined : groups.get(node.colocation);
+        const device = group ?? place(node);
+        const reason =
+          group === undefined ? homeOf(node).reason : `with its colocation group ${node.colocation}`;
+        if (device !== node.device) editor.updateNode(node.id, { device }, { reason });
       }
-      editor.setFrame({ cluster });
+      editor.setFrame({ cluster }, { reason: 'placed for this cluster' });
     }),
 });
+
+/** The device of each colocation group: that of its first member on a resource, or of its first member without any. */
+function groupDevices(module: Module, place: (node: Node) => DeviceName): Map<string, DeviceName> {
+  const groups = new Map<string, DeviceName>();
+  const bound = new Set<string>();
+  for (const node of module.graph.nodes.values()) {
+    if (node.colocation === null) continue;
+    const decides = node.resources.length > 0 && !bound.has(node.colocation);
+    if (decides) bound.add(node.colocation);
+    if (decides || !groups.has(node.colocation)) groups.set(node.colocation, place(node));
+  }
+  return groups;
+}

@@ -33,7 +33,10 @@ export const postInit = definePass<{ copy: 'none' | 'tower0' }>({
         targets.push(addAssign(editor, target, read));
       }
       if (targets.length > 0)
-        editor.setEntry({ name: 'postInit', feeds: [], fetches: [], rounds: [targets] });
+        editor.setEntry(
+          { name: 'postInit', feeds: [], fetches: [], rounds: [targets] },
+          { reason: 'all towers start from the values of tower 0' },
+        );
     }),
 });
 

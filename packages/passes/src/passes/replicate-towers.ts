@@ -2,6 +2,7 @@ import {
   ancestors,
   edit,
   type GraphEditor,
+  isFloat,
   type Module,
   mergeDevices,
   type Node,
@@ -61,8 +62,12 @@ class Replication {
     for (let tower = this.#towers.length - 1; tower >= 0; tower--) {
       for (const node of nodes) this.#copy(node, tower);
     }
-    this.#editor.setFrame({ towers: this.#towers.length });
-    this.#editor.setRoles(this.#module.roles.flatMap((role) => this.#copyRole(role)));
+    const why = { reason: `there are ${this.#towers.length} towers` };
+    this.#editor.setFrame({ towers: this.#towers.length }, why);
+    this.#editor.setRoles(
+      this.#module.roles.flatMap((role) => this.#copyRole(role)),
+      why,
+    );
     this.#setStep();
   }
 
@@ -162,7 +167,7 @@ class Replication {
     const step = this.#module.entries.step;
     if (step === undefined) return;
     const fetches = step.fetches.map(({ name, tensor }) => ({ name, tensor: this.#combine(name, tensor) }));
-    this.#editor.setEntry({ ...step, fetches });
+    this.#editor.setEntry({ ...step, fetches }, { reason: 'fetches the towers together' });
   }
 
   #combine(name: string, tensor: TensorRef): TensorRef {
@@ -172,15 +177,15 @@ class Replication {
     const { dtype, shape } = this.#editor.type(first);
     const add = (op: string, inputs: readonly TensorRef[], attrs = {}): TensorRef => ({
       node: this.#editor.addNode(
-        { op, name: `${name}/${op}`, inputs, attrs, device: this.#host, phase: 'aggregate' },
+        { op, name: `${name}/${op}`, inputs, attrs, device: this.#host, phase: 'fetch' },
         { reason: `${name} of all towers`, from: inputs.map(({ node }) => node) },
       ),
       port: 0,
     });
     if (shape.length > 0) return add('ConcatV2', parts, { axis: 0 });
     const total = add('AddN', parts);
-    if (name.endsWith('Count') || dtype !== 'float32') return total;
-    return add('Mul', [total, add('Const', [], { value: scalar('float32', 1 / parts.length) })]);
+    if (name.endsWith('Count') || !isFloat(dtype)) return total;
+    return add('Mul', [total, add('Const', [], { value: scalar(dtype, 1 / parts.length) })]);
   }
 }
 

@@ -10,7 +10,6 @@ import {
   type ResourceId,
   type Role,
   resourceName,
-  subgraph,
   topologicalOrder,
   type VariableResource,
 } from '@placewright/ir';
@@ -145,10 +144,11 @@ function copyInitializers(
       roles.push({ ...role, replica, node });
     });
   }
-  editor.setRoles([...roles, ...editor.roles.filter(({ kind }) => kind !== 'initializer')]);
+  const why = { reason: 'each set of variables has initial values of its own' };
+  editor.setRoles([...roles, ...editor.roles.filter(({ kind }) => kind !== 'initializer')], why);
   const init = module.entries.init;
   const targets = roles.flatMap((role) => (role.kind === 'initializer' ? [role.node] : []));
-  if (init !== undefined) editor.setEntry({ ...init, rounds: [targets] });
+  if (init !== undefined) editor.setEntry({ ...init, rounds: [targets] }, why);
 }
 
 function copyInitializer(
@@ -159,7 +159,9 @@ function copyInitializer(
   replica: number,
 ): NodeId {
   const why = { reason: `initial value of tower ${replica}'s variable`, from: [assign] };
-  const order = topologicalOrder(subgraph(module.graph, ancestors(module.graph, [assign])));
+  // By its few nodes, not by a scan of the graph for each variable.
+  const few = [...ancestors(module.graph, [assign])].map((id) => nodeOf(module.graph, id));
+  const order = topologicalOrder({ nodes: new Map(few.map((node) => [node.id, node])) });
   const copies = new Map<NodeId, NodeId>();
   for (const node of order) {
     if (replica === 0) {

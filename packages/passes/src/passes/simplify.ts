@@ -20,8 +20,7 @@ export const simplify = definePass<Record<never, never>>({
       }
       for (const id of module.graph.nodes.keys())
         if (!live.has(id)) editor.removeNode(id, { reason: 'no entry runs it' });
-      editor.setRoles(
-        module.roles.filter((role) => live.has('tensor' in role ? role.tensor.node : role.node)),
-      );
+      const roles = module.roles.filter((role) => live.has('tensor' in role ? role.tensor.node : role.node));
+      if (roles.length < module.roles.length) editor.setRoles(roles, { reason: 'no entry runs the others' });
     }),
 });

@@ -43,7 +43,7 @@ export const stageGradients = definePass<Record<never, never>>({
         stages.push(staged.stage);
         return { ...role, tensor: staged.tensor };
       });
-      editor.setRoles(roles);
+      editor.setRoles(roles, { reason: 'updates take the gradients of the step before' });
       const running = new Set(module.entries.step?.rounds.flat() ?? []);
       for (const { node, replica, variable } of rolesOf(module, 'update')) {
         if (!running.has(node)) continue;
@@ -66,7 +66,7 @@ export const stageGradients = definePass<Record<never, never>>({
         stages.push(staged.stage);
         editor.updateNode(node, { inputs: [staged.tensor, ...rest] }, why);
       }
-      addToStep(editor, stages);
-      addWarmUp(editor, stages);
+      addToStep(editor, stages, { reason: 'stages the gradients for the next step' });
+      addWarmUp(editor, stages, { reason: 'stages the gradients for the first step' });
     }),
 });

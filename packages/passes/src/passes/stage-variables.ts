@@ -10,6 +10,7 @@ import {
   type TensorRef,
   tensorKey,
   type VariableResource,
+  type Why,
 } from '@placewright/ir';
 import { towerDevices } from '../devices.js';
 import { definePass } from '../pass.js';
@@ -43,8 +44,8 @@ export const stageVariables = definePass<Record<never, never>>({
       }
       const stages = [...areas.values()].map(({ stage }) => stage);
       editor.replaceTensors(staged, { reason: 'computes with the staged value' }, module.graph.nodes.keys());
-      addToStep(editor, stages);
-      addWarmUp(editor, stages);
+      addToStep(editor, stages, { reason: 'stages the values for the next step' });
+      addWarmUp(editor, stages, { reason: 'stages the values for the first step' });
     }),
 });
 
@@ -103,21 +104,19 @@ function stageRead(editor: GraphEditor, read: Node, variable: VariableResource, 
 }
 
 /** Adds targets to the last round of the step. */
-export function addToStep(editor: GraphEditor, targets: readonly NodeId[]): void {
+export function addToStep(editor: GraphEditor, targets: readonly NodeId[], why: Why): void {
   const step = editor.entries.step;
   if (step === undefined || targets.length === 0) return;
-  editor.setEntry({
-    ...step,
-    rounds: [...step.rounds.slice(0, -1), [...(step.rounds.at(-1) ?? []), ...targets]],
-  });
+  const rounds = [...step.rounds.slice(0, -1), [...(step.rounds.at(-1) ?? []), ...targets]];
+  editor.setEntry({ ...step, rounds }, why);
 }
 
 /** Adds a round to the warm-up, which runs what was staged before and the new targets, with the feeds that they need. */
-export function addWarmUp(editor: GraphEditor, targets: readonly NodeId[]): void {
+export function addWarmUp(editor: GraphEditor, targets: readonly NodeId[], why: Why): void {
   if (targets.length === 0) return;
   const before: Entry = editor.entries.warmUp ?? { name: 'warmUp', feeds: [], fetches: [], rounds: [] };
   const rounds = [...before.rounds, [...(before.rounds.at(-1) ?? []), ...targets]];
   const needed = ancestors(editor.graph, rounds.flat());
   const feeds = (editor.entries.step?.feeds ?? []).filter(({ node }) => needed.has(node));
-  editor.setEntry({ ...before, feeds, rounds });
+  editor.setEntry({ ...before, feeds, rounds }, why);
 }
