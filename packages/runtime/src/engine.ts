@@ -34,7 +34,10 @@ export interface LoadOptions {
   readonly registry?: OpRegistry;
 }
 
-/** How an engine runs an op: `onnx: Conv`, `runtime kernel`, `refused: why`. */
+/**
+ * How an engine runs an op, and in brackets the types of its operand where not all will do: `onnx: Conv (float32)`,
+ * `runtime kernel (not float16, bfloat16, string)`, `refused: why`.
+ */
 export interface OpSupport {
   readonly op: string;
   readonly how: string;

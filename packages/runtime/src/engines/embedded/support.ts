@@ -1,4 +1,6 @@
 import {
+  DTYPES,
+  type DType,
   type Entry,
   entryNodes,
   type Module,
@@ -8,20 +10,31 @@ import {
   type OpRegistry,
 } from '@placewright/ir';
 import type { OpSupport } from '../../engine.js';
+import { REGION_DTYPES } from './emit/context.js';
 import { throwRefused } from './emit/refuse.js';
 import { whyNot } from './emit/region.js';
 import { emitters } from './emit/table.js';
 import { isRuntimeOp, runtimeOps } from './op-kinds.js';
 
-const HALF: readonly string[] = ['float16', 'bfloat16', 'string'];
-/** How each built-in op runs, by name. */
+/** Types that nothing here takes; the other ones are those of regions. */
+const REFUSED_TYPES: readonly DType[] = DTYPES.filter((dtype) => !REGION_DTYPES.includes(dtype));
+
+/** How each built-in op runs, by name, and on which types of its operand. */
 export function opSupport(): OpSupport[] {
   const regions = Object.entries(emitters).map(([op, found]) => ({
     op,
-    how: 'refused' in found ? `refused: ${found.refused}` : found.how,
+    how: 'refused' in found ? `refused: ${found.refused}` : `${found.how} (${typeList(found.dtypes)})`,
   }));
-  const runtime = Object.entries(runtimeOps).map(([op, how]) => ({ op, how }));
+  const runtime = Object.entries(runtimeOps).map(([op, how]) => ({
+    op,
+    how: op === 'NoOp' || op === 'Barrier' ? how : `${how} (${typeList(REGION_DTYPES)})`,
+  }));
   return [...regions, ...runtime].sort((a, b) => (a.op < b.op ? -1 : 1));
+}
+
+function typeList(dtypes: readonly DType[]): string {
+  const all = REGION_DTYPES.every((dtype) => dtypes.includes(dtype));
+  return all ? `not ${REFUSED_TYPES.join(', ')}` : dtypes.join(', ');
 }
 
 /** Throws PW_ENGINE_OP with every op of the module's entries that cannot run here, and the first nodes that have it. */
@@ -42,6 +55,6 @@ function refusal(module: Module, registry: OpRegistry, node: Node): string | und
   if (node.op === 'Barrier') return 'Barrier: one process has no tasks to wait for';
   if (!isRuntimeOp(node.op))
     return registry.ops.has(node.op) ? whyNot(module.graph, node) : `the unknown op ${node.op}`;
-  const half = node.outputs.find(({ dtype }) => HALF.includes(dtype));
+  const half = node.outputs.find(({ dtype }) => REFUSED_TYPES.includes(dtype));
   return half === undefined ? undefined : `${node.op} on ${half.dtype}`;
 }
