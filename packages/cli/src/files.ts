@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   readlinkSync,
+  readSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -30,6 +31,19 @@ export function readBytes(path: string): Buffer {
   return guardRead(path, () => readFileSync(path));
 }
 
+/** Up to that many first bytes of a file. Throws PW_FILE_READ. */
+export function readStart(path: string, count: number): Uint8Array {
+  return guardRead(path, () => {
+    const file = openSync(path, 'r');
+    try {
+      const bytes = new Uint8Array(count);
+      return bytes.subarray(0, readSync(file, bytes));
+    } finally {
+      closeSync(file);
+    }
+  });
+}
+
 function guardRead<T>(path: string, body: () => T): T {
   try {
     return body();
@@ -50,6 +64,12 @@ export function checkWritable(path: string): void {
     closeSync(openSync(probe, 'wx'));
     rmSync(probe);
   });
+}
+
+/** Whether the path is something that stands for no file: a terminal, a pipe, `/dev/null`. */
+export function isDevice(path: string): boolean {
+  const status = statSync(path, { throwIfNoEntry: false });
+  return status !== undefined && !status.isFile() && !status.isDirectory();
 }
 
 /** A file whose new content is complete beside it, and takes its name with `commit`. */

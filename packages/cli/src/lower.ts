@@ -1,7 +1,5 @@
-import { existsSync, rmSync } from 'node:fs';
-import { encodeConstants, localCluster, type Module, printModule } from '@placewright/ir';
+import { localCluster } from '@placewright/ir';
 import { type Compilation, compile, type PassRecord } from '@placewright/passes';
-import { writeAtomically } from './files.js';
 import type { ModelSettings } from './options/settings.js';
 
 export interface Lowered {
@@ -26,24 +24,4 @@ export function lower(settings: ModelSettings, onPass?: (record: PassRecord) => 
     },
   );
   return { compilation, ms: performance.now() - started };
-}
-
-/** The file beside a text form that holds its large constants. */
-export function constantsPath(path: string): string {
-  return `${path}.constants`;
-}
-
-/**
- * Writes a module's text, and its large constants beside it where it has any; gives the files written.
- * Throws PW_FILE_WRITE.
- */
-export function writeModule(path: string, module: Module): string[] {
-  const { text, constants } = printModule(module);
-  const beside = constantsPath(path);
-  // First the constants, so that there is never a text whose constants are missing.
-  if (constants.size > 0) writeAtomically(beside, encodeConstants(constants));
-  writeAtomically(path, text);
-  if (constants.size > 0) return [path, beside];
-  if (existsSync(beside)) rmSync(beside);
-  return [path];
 }

@@ -65,10 +65,15 @@ export function encodeConstants(constants: ConstantTable): Uint8Array {
   return file;
 }
 
+/** Whether a file begins as `encodeConstants` lets one begin; its first 12 bytes are enough to tell. */
+export function isConstantsFile(file: Uint8Array): boolean {
+  const magic = new TextDecoder('latin1').decode(file.subarray(0, MAGIC.length));
+  return magic === MAGIC && file.length >= PREFIX_BYTES;
+}
+
 /** Reads what `encodeConstants` wrote and checks every hash. Throws PW_CONSTANTS. */
 export function decodeConstants(file: Uint8Array, name = 'the constants'): Map<string, TensorValue> {
-  const magic = new TextDecoder('latin1').decode(file.subarray(0, MAGIC.length));
-  if (magic !== MAGIC || file.length < PREFIX_BYTES) throw badFile(name, `is not a constants file`);
+  if (!isConstantsFile(file)) throw badFile(name, `is not a constants file`);
   const indexBytes = new DataView(file.buffer, file.byteOffset).getUint32(MAGIC.length, true);
   const start = aligned(PREFIX_BYTES + indexBytes);
   if (PREFIX_BYTES + indexBytes > file.length) throw badFile(name, 'ends within its index');

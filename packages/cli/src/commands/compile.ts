@@ -3,7 +3,8 @@ import type { Compilation, PassRecord } from '@placewright/passes';
 import type { Command } from 'commander';
 import { checkDistinct, checkWritable, writeAtomically } from '../files.js';
 import { type Io, printJson, printLine } from '../io.js';
-import { constantsPath, type Lowered, lower, writeModule } from '../lower.js';
+import { type Lowered, lower } from '../lower.js';
+import { checkModuleWritable, constantsPath, writeModule } from '../module-files.js';
 import { addOptions, readOptions } from '../options/command-line.js';
 import { type ModelSettings, modelSettings, pickWord } from '../options/settings.js';
 import { FILE_OPTIONS, MODEL_OPTIONS } from '../options/table.js';
@@ -62,7 +63,8 @@ function compileOnce(io: Io, settings: ModelSettings, { out, json, printAfter }:
       : pickWord('PW_PASS_UNKNOWN', 'pass', printAfter, ['all', ...PASS_NAMES]);
   const jsonFile = typeof json === 'string' ? json : undefined;
   checkDistinct([out, out === undefined ? undefined : constantsPath(out), jsonFile]);
-  for (const path of [out, jsonFile]) if (path !== undefined) checkWritable(path);
+  if (out !== undefined) checkModuleWritable(out);
+  if (jsonFile !== undefined) checkWritable(jsonFile);
   const lowered = lower(settings, (record) => {
     // With the summary as JSON, the output is for that alone.
     if (after === 'all' || after === record.pass)

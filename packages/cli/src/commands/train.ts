@@ -4,7 +4,8 @@ import type { Command } from 'commander';
 import { EXIT } from '../errors.js';
 import { checkDistinct, checkWritable } from '../files.js';
 import type { Io } from '../io.js';
-import { constantsPath, type Lowered, lower, writeModule } from '../lower.js';
+import { type Lowered, lower } from '../lower.js';
+import { checkModuleWritable, constantsPath, writeModule } from '../module-files.js';
 import { addOptions, readOptions } from '../options/command-line.js';
 import { modelSettings } from '../options/settings.js';
 import { FILE_OPTIONS, MODEL_OPTIONS, type OptionValues, RUN_OPTIONS } from '../options/table.js';
@@ -86,7 +87,8 @@ async function trainOnce(
 /** Every output can be written, before anything is computed. */
 function checkOutputs({ out, report, trace }: OptionValues): void {
   checkDistinct([out, out === undefined ? undefined : constantsPath(out), report, trace]);
-  for (const path of [out, report, trace]) if (path !== undefined) checkWritable(path);
+  if (out !== undefined) checkModuleWritable(out);
+  for (const path of [report, trace]) if (path !== undefined) checkWritable(path);
 }
 
 async function withSession(

@@ -15,7 +15,7 @@ import type { Command } from 'commander';
 import { EXIT } from '../errors.js';
 import { readBytes, readText } from '../files.js';
 import { type Io, printJson, printLine } from '../io.js';
-import { constantsPath } from '../lower.js';
+import { constantsPath } from '../module-files.js';
 import { type CommandContext, createCommand } from './command.js';
 
 /** Violations that are printed; a broken file can have one for each node. */
