@@ -219,36 +219,43 @@ function finish(progress: Progress, index: number, outputs: readonly TensorValue
 
 const SHOWN = 8;
 
-function deadlock(progress: Progress): PlacewrightError {
-  const reasons = [...areaReasons(progress), ...groupReasons(progress)];
-  const more = reasons.length > SHOWN ? [`and ${reasons.length - SHOWN} more wait`] : [];
-  return new PlacewrightError(
-    'PW_DEADLOCK',
-    `no node can run: ${[...reasons.slice(0, SHOWN), ...more].join('; ')}`,
-    {
-      hint: 'run warmUp before step to fill the staging areas, and check that each collective has all its members',
-    },
-  );
+/** What a node waits for. */
+interface WaitReason {
+  readonly node: string;
+  readonly text: string;
 }
 
-function areaReasons({ parked, plan, module, state }: Progress): string[] {
+function deadlock(progress: Progress): PlacewrightError {
+  const reasons = [...areaReasons(progress), ...groupReasons(progress)];
+  const [first] = reasons;
+  const shown = reasons.slice(0, SHOWN).map(({ text }) => text);
+  if (reasons.length > SHOWN) shown.push(`and ${reasons.length - SHOWN} more wait`);
+  return new PlacewrightError('PW_DEADLOCK', `no node can run: ${shown.join('; ')}`, {
+    where: first === undefined ? {} : { node: first.node },
+    hint: 'run warmUp before step to fill the staging areas, and check that each collective has all its members',
+  });
+}
+
+function areaReasons({ parked, plan, module, state }: Progress): WaitReason[] {
   return [...parked].flatMap(([id, waiters]) => {
     const area = resourceOf(module, id);
     const depth = state.areas.get(id)?.length ?? 0;
     const room = area.kind === 'stagingArea' ? area.capacity : 0;
     return waiters.map((i) => {
       const node = plan.nodes[i] as Node;
-      const what = node.op === 'Unstage' ? 'a value in' : 'room in';
-      return `${nodeName(node)} waits for ${what} ${JSON.stringify(resourceName(area))} (holds ${depth}, room for ${room})`;
+      const what = `${node.op === 'Unstage' ? 'a value in' : 'room in'} ${JSON.stringify(resourceName(area))}`;
+      const name = nodeName(node);
+      return { node: name, text: `${name} waits for ${what} (holds ${depth}, room for ${room})` };
     });
   });
 }
 
-function groupReasons({ plan, waiting, arrived }: Progress): string[] {
+function groupReasons({ plan, waiting, arrived }: Progress): WaitReason[] {
   return [...arrived.keys()].map((group) => {
     const there = group.members.filter((member) => waiting[member] === 0);
     const names = there.map((member) => nodeName(plan.nodes[member] as Node)).slice(0, SHOWN);
     const count = `${there.length} of ${group.wanted} are there, the entry runs ${group.members.length}`;
-    return `${names.join(', ')} waits for the other members of ${JSON.stringify(group.name)} (${count})`;
+    const text = `${names.join(', ')} waits for the other members of ${JSON.stringify(group.name)} (${count})`;
+    return { node: names[0] ?? '', text };
   });
 }

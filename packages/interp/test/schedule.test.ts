@@ -143,6 +143,7 @@ describe('deadlock', () => {
     const error = errorOf(() => createInterpreter(module).run('step'));
     expect(error.code).toBe('PW_DEADLOCK');
     expect(error.message).toContain('tower_1/Unstage waits for a value in "buffer"');
+    expect(error.where.node).toBe('tower_1/Unstage');
   });
 
   test('a full area', () => {

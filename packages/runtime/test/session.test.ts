@@ -166,6 +166,7 @@ describe('staging', () => {
     const error = await session.run('step').catch((reason: PlacewrightError) => reason);
     expect(error).toEqual(refusal('PW_DEADLOCK'));
     expect(String(error)).toContain('taker waits for a value in "my area"');
+    expect((error as PlacewrightError).where.node).toBe('taker');
     expect(numbers((await session.run('eval')).get('z'))).toEqual([1]);
   });
 });

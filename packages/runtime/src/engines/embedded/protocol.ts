@@ -88,7 +88,14 @@ export interface DeviceStatus {
   /** Messages to and from the other workers, in this run. */
   readonly sent: number;
   readonly received: number;
-  readonly reasons: readonly string[];
+  readonly reasons: readonly WaitReason[];
+}
+
+/** What something waits for. */
+export interface WaitReason {
+  /** Shown name of a node that waits for a resource or for members; empty where only another node is waited for. */
+  readonly node: string;
+  readonly text: string;
 }
 
 export type FromWorker =

@@ -182,13 +182,16 @@ function isStuck(run: Current): boolean {
 
 function reasons(run: Current): string {
   const all = [...run.statuses].flatMap(([device, status]) =>
-    status.reasons.map((reason) => `${device}: ${reason}`),
+    status.reasons.map(({ text }) => `${device}: ${text}`),
   );
   return all.length === 0 ? 'no device says what it waits for' : all.slice(0, 8).join('; ');
 }
 
 function deadlockError(run: Current): PlacewrightError {
+  const waiting = [...run.statuses.values()].flatMap((status) => status.reasons.map(({ node }) => node));
+  const node = waiting.find((name) => name !== '');
   return new PlacewrightError('PW_DEADLOCK', `no node can run: ${reasons(run)}`, {
+    ...(node === undefined ? {} : { where: { node } }),
     hint: 'run warmUp before step to fill the staging areas, and check that each collective has all its members',
   });
 }

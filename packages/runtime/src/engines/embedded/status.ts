@@ -1,6 +1,6 @@
 import { collectiveAt } from './all-reduce.js';
 import type { KernelTask } from './plan.js';
-import type { DeviceStatus } from './protocol.js';
+import type { DeviceStatus, WaitReason } from './protocol.js';
 import type { Run } from './run-state.js';
 import { areaOf } from './store.js';
 
@@ -16,24 +16,40 @@ export function statusOf(run: Run): DeviceStatus {
   };
 }
 
-function reasonsOf(run: Run): string[] {
-  const staged = [...run.parked.values()].flat().map((index) => {
+function reasonsOf(run: Run): WaitReason[] {
+  const calling = run.calling === undefined ? [] : [{ node: '', text: 'a region is running' }];
+  return [...calling, ...stagedReasons(run), ...reducedReasons(run), ...receivedReasons(run)];
+}
+
+function stagedReasons(run: Run): WaitReason[] {
+  return [...run.parked.values()].flat().map((index) => {
     const task = run.tasks[index] as KernelTask;
     const { info, tuples } = areaOf(run.around.store, task.resources[0]);
-    const what = task.op === 'Unstage' ? 'a value in' : 'room in';
-    return `${task.name} waits for ${what} ${JSON.stringify(info.name)} (holds ${tuples.length}, room for ${info.capacity})`;
+    const what = `${task.op === 'Unstage' ? 'a value in' : 'room in'} ${JSON.stringify(info.name)}`;
+    const state = `holds ${tuples.length}, room for ${info.capacity}`;
+    return { node: task.name, text: `${task.name} waits for ${what} (${state})` };
   });
-  const received = run.tasks.flatMap((task, i) =>
+}
+
+function reducedReasons(run: Run): WaitReason[] {
+  return [...run.collectives].flatMap(([index, { waiting, arrived }]) => {
+    const [first] = waiting;
+    if (first === undefined) return [];
+    const { name, members } = collectiveAt(run, index);
+    const count = `${arrived} of ${members.length} are there`;
+    return [
+      {
+        node: run.tasks[first]?.name ?? '',
+        text: `${JSON.stringify(name)} waits for its members (${count})`,
+      },
+    ];
+  });
+}
+
+function receivedReasons(run: Run): WaitReason[] {
+  return run.tasks.flatMap((task, i) =>
     task.kind === 'receive' && (run.waits[i] ?? 0) > 0 && !run.arrivedValues.has(i)
-      ? [`${task.name} waits for ${task.source}`]
+      ? [{ node: '', text: `${task.name} waits for ${task.source}` }]
       : [],
   );
-  const reduced = [...run.collectives].flatMap(([index, { waiting, arrived }]) => {
-    const { name, members } = collectiveAt(run, index);
-    return waiting.length === 0
-      ? []
-      : [`${JSON.stringify(name)} waits for its members (${arrived} of ${members.length} are there)`];
-  });
-  const calling = run.calling === undefined ? [] : ['a region is running'];
-  return [...calling, ...staged, ...reduced, ...received];
 }
