@@ -6,13 +6,13 @@ import { type Io, printJson, printLine } from '../io.js';
 import { type Lowered, lower } from '../lower.js';
 import { checkModuleWritable, constantsPath, writeModule } from '../module-files.js';
 import { addOptions, readOptions } from '../options/command-line.js';
-import { type ModelSettings, modelSettings, pickWord } from '../options/settings.js';
+import { type ModelSettings, modelSettings } from '../options/settings.js';
 import { FILE_OPTIONS, MODEL_OPTIONS } from '../options/table.js';
 import { deviceTable, type PassRow, passRows, placementOf } from '../train/run-report.js';
 import { formatMs } from '../ui/numbers.js';
 import { type Column, formatTable } from '../ui/table.js';
 import { type CommandContext, createCommand } from './command.js';
-import { PASS_NAMES } from './passes.js';
+import { pickPass } from './print-after.js';
 
 interface Outputs {
   readonly out?: string;
@@ -57,10 +57,7 @@ export function compileCommand({ io }: CommandContext): Command {
 }
 
 function compileOnce(io: Io, settings: ModelSettings, { out, json, printAfter }: Outputs): void {
-  const after =
-    printAfter === undefined
-      ? undefined
-      : pickWord('PW_PASS_UNKNOWN', 'pass', printAfter, ['all', ...PASS_NAMES]);
+  const after = printAfter === undefined ? undefined : pickPass(printAfter, settings);
   const jsonFile = typeof json === 'string' ? json : undefined;
   checkDistinct([out, out === undefined ? undefined : constantsPath(out), jsonFile]);
   if (out !== undefined) checkModuleWritable(out);
