@@ -13,13 +13,17 @@ export const PACKAGES = {
   interp: ['ir'],
   passes: ['ir'],
   models: ['ir'],
-  runtime: ['ir', 'interp', 'passes', 'models'],
+  runtime: ['ir', 'interp'],
   testkit: ['ir', 'interp', 'passes', 'models'],
   cli: ['ir', 'interp', 'passes', 'models', 'runtime'],
 };
 
 /** What the tests of a package may import on top of that. The property tests of ir live in testkit. */
-export const TESTS = { interp: ['testkit'], passes: ['testkit'], runtime: ['testkit'] };
+export const TESTS = {
+  interp: ['testkit'],
+  passes: ['testkit'],
+  runtime: ['testkit', 'passes', 'models'],
+};
 
 /** An import that only one part of a package may have: [package, imported package, the part, why]. */
 export const ONLY_FROM = [
@@ -178,6 +182,18 @@ function checkManifest(pkg, workspace) {
   ];
 }
 
+/** A package of this workspace that no source imports is at most a dependency of the tests. */
+function checkUnused(pkg, workspace, imported) {
+  const names = new Set([...workspace.values()].map(({ manifest }) => manifest.name));
+  return Object.keys(pkg.manifest.dependencies ?? {})
+    .filter((name) => names.has(name) && !imported.has(name))
+    .map(
+      (name) =>
+        `packages/${pkg.dir}/package.json: depends on ${name}, which no source imports; ` +
+        'remove it from "dependencies", or move it to "devDependencies" where tests import it',
+    );
+}
+
 /** All complaints about a workspace, each "file:line: what is wrong; what to do". */
 export function checkWorkspace(root) {
   const workspace = readWorkspace(root);
@@ -189,10 +205,12 @@ export function checkWorkspace(root) {
       ];
     }
     const complaints = checkManifest(pkg, workspace);
+    const imported = new Set();
     for (const path of ['src', 'test'].flatMap((dir) => filesBelow(join(pkg.home, dir)))) {
       const file = relative(pkg.home, path).split(sep).join('/');
       const inTest = below(file, 'test');
       for (const { line, specifier, error } of importsOf(path, readFileSync(path, 'utf8'))) {
+        if (!inTest && specifier !== undefined) imported.add(packageNameOf(specifier));
         const context = { pkg, workspace, rootManifest, file, inTest, specifier };
         const complaint = error ?? checkImport(context);
         if (!complaint) continue;
@@ -200,7 +218,7 @@ export function checkWorkspace(root) {
         complaints.push(`packages/${pkg.dir}/${file}:${line}: ${what}`);
       }
     }
-    return complaints;
+    return [...complaints, ...checkUnused(pkg, workspace, imported)];
   });
 }
 

@@ -12,7 +12,7 @@ function write(path, content) {
   writeFileSync(full, typeof content === 'string' ? content : JSON.stringify(content));
 }
 
-/** A workspace in which every package depends on just what it may. */
+/** A workspace in which every package depends on just what it may, and imports it where it may. */
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'check-deps-'));
   write('package.json', { devDependencies: { vitest: '1' } });
@@ -23,6 +23,8 @@ beforeEach(() => {
       devDependencies: { '@placewright/testkit': 'workspace:*' },
     });
     write(`packages/${dir}/tsconfig.json`, { references: allowed.map((name) => ({ path: `../${name}` })) });
+    const imports = allowed.map((name) => `import '@placewright/${name}';`);
+    write(`packages/${dir}/src/engines/reference/all.ts`, imports.join('\n'));
   }
 });
 
@@ -110,6 +112,15 @@ describe('what is refused', () => {
       expect.stringContaining('package.json: depends on passes, against the arrow'),
       expect.stringContaining('tsconfig.json: add { "path": "../passes" }'),
       expect.stringContaining('tsconfig.json: references models, which package.json does not depend on'),
+      expect.stringContaining('package.json: depends on @placewright/passes, which no source imports'),
+    ]);
+  });
+
+  test('a dependency that only tests import', () => {
+    write('packages/interp/src/engines/reference/all.ts', '');
+    write('packages/interp/test/a.test.ts', "import '@placewright/ir';");
+    expect(checkWorkspace(root)).toEqual([
+      'packages/interp/package.json: depends on @placewright/ir, which no source imports; remove it from "dependencies", or move it to "devDependencies" where tests import it',
     ]);
   });
 });
