@@ -14,6 +14,7 @@ export * from './check.js';
 export * from './check-pass.js';
 export * from './compare.js';
 export type { EngineCheck, SuiteOptions } from './engine/property.js';
+export { compileRecorded, type RecordedRun, readRecordedRuns } from './engine/recorded.js';
 export type { Load, SessionLike } from './engine/session.js';
 export * from './engine/suite.js';
 export { contractLaw } from './laws/contract.js';

@@ -3,6 +3,7 @@ import { formatError, PlacewrightError } from '@placewright/ir';
 import type { Target } from '@placewright/passes';
 import fc from 'fast-check';
 import type { Tolerance } from '../compare.js';
+import type { RecordedRun } from './recorded.js';
 
 /** One check of a suite, for any test runner: `test(check.name, check.run)`. */
 export interface EngineCheck {
@@ -11,7 +12,18 @@ export interface EngineCheck {
   readonly run: () => Promise<void>;
 }
 
-export interface SuiteOptions {
+/** `O` is what the engine takes beside a module. */
+export interface SuiteOptions<O = unknown> {
+  /** What modules are loaded with. */
+  readonly loadOptions?: O;
+  /** Recorded training runs that the engine must repeat; none unless given. */
+  readonly recorded?: {
+    readonly runs: readonly RecordedRun[];
+    /** What their modules are loaded with, if not `loadOptions`. */
+    readonly loadOptions?: O;
+    /** How far losses and norms may be off, relative to themselves; 1e-5 unless given. */
+    readonly tolerance?: number;
+  };
   /** Seed of all cases; fixed unless given. */
   readonly seed?: number;
   /** Cases of each op and direction; 5 unless given. */

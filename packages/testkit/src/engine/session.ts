@@ -14,7 +14,8 @@ export interface SessionLike {
   close?(): Maybe<void>;
 }
 
-export type Load = (module: Module) => Maybe<SessionLike>;
+/** Loads a lowered module, with whatever options the engine knows. */
+export type Load<O = unknown> = (module: Module, options?: O) => Maybe<SessionLike>;
 
 /** Loads, runs `body`, and closes whatever happens. */
 export async function withSession<T>(

@@ -1,14 +1,36 @@
 import { OP_TOLERANCE, RUN_TOLERANCE } from '../compare.js';
+import { errorChecks } from './errors.js';
+import { recordedChecks } from './goldens.js';
 import { modelChecks } from './models.js';
 import { opChecks } from './ops.js';
 import type { EngineCheck, SuiteOptions } from './property.js';
 import type { Load } from './session.js';
+import { stagingChecks } from './staging.js';
+
+const RECORDED_TOLERANCE = 1e-5;
 
 /**
- * Checks that any engine must pass: every op forward and backward, random models under every strategy, staging, any
- * tensor fetched, errors with their codes; all against the interpreter. `load` makes a session of a lowered module.
+ * Checks that any engine must pass, against the interpreter: every op forward and backward on random shapes; random
+ * models under every strategy; values that wait in staging areas from step to step; any tensor fetched; errors with
+ * their codes and the names of their nodes; and, where they are given, recorded training runs. `load` makes a session
+ * of a lowered module.
+ *
+ * Of what holds values from step to step there are staging areas alone so far: queues are resources of the graph that no
+ * op acts on yet, so nothing here runs one.
  */
-export function engineSuite(load: Load, options: Partial<SuiteOptions> = {}): readonly EngineCheck[] {
+export function engineSuite<O = unknown>(
+  load: Load<O>,
+  options: Partial<SuiteOptions<O>> = {},
+): readonly EngineCheck[] {
+  const { loadOptions, recorded } = options;
   const complete: SuiteOptions = { opTolerance: OP_TOLERANCE, runTolerance: RUN_TOLERANCE, ...options };
-  return [...opChecks(load, complete), ...modelChecks(load, complete)];
+  const open: Load = (module) => load(module, loadOptions);
+  const openRecorded: Load = (module) => load(module, recorded?.loadOptions ?? loadOptions);
+  return [
+    ...opChecks(open, complete),
+    ...modelChecks(open, complete),
+    ...stagingChecks(open),
+    ...errorChecks(open),
+    ...recordedChecks(openRecorded, recorded?.runs ?? [], recorded?.tolerance ?? RECORDED_TOLERANCE),
+  ];
 }

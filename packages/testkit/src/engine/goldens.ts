@@ -1,0 +1,44 @@
+import { type TensorValue, toNumbers } from '@placewright/ir';
+import { must } from '../laws/law.js';
+import { trace } from './models.js';
+import type { EngineCheck } from './property.js';
+import { compileRecorded, type RecordedRun } from './recorded.js';
+import { type Load, withSession } from './session.js';
+
+/** One check for each recorded run: the loss of every step and the norm of every variable at the end. */
+export function recordedChecks(
+  load: Load,
+  runs: readonly RecordedRun[],
+  tolerance: number,
+): readonly EngineCheck[] {
+  return runs.map((recorded) => ({
+    name: `trains as recorded: ${recorded.name}`,
+    run: () => compareRecorded(load, recorded, tolerance),
+  }));
+}
+
+async function compareRecorded(load: Load, recorded: RecordedRun, tolerance: number): Promise<void> {
+  const { compilation, feeds } = compileRecorded(recorded);
+  const { module } = compilation;
+  const { steps } = await withSession(load, module, (session) => trace(session, module, feeds));
+  recorded.losses.forEach((loss, k) => {
+    const got = Number(steps[k]?.fetches.get('loss')?.data[0]);
+    mustBeWithin(`the loss of step ${k}`, got, loss, tolerance);
+  });
+  const variables = steps.at(-1)?.variables;
+  for (const [name, norm] of recorded.finalNorms)
+    mustBeWithin(`the norm of ${name}`, normOf(variables?.get(name)), norm, tolerance);
+}
+
+function mustBeWithin(what: string, got: number, want: number, tolerance: number): void {
+  const apart = Math.abs(got - want);
+  must(
+    apart <= tolerance * Math.abs(want),
+    () => `${what} is ${got}, and was ${want} (${(apart / Math.abs(want)).toExponential(1)} apart)`,
+  );
+}
+
+function normOf(value: TensorValue | undefined): number {
+  if (value === undefined) return Number.NaN;
+  return Math.sqrt(toNumbers(value).reduce((sum, x) => sum + x * x, 0));
+}

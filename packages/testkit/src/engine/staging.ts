@@ -1,0 +1,77 @@
+import { mustBeSame } from '../compare.js';
+import type { EngineCheck } from './property.js';
+import { mustRefuse } from './refusal.js';
+import { type Load, type SessionLike, withSession } from './session.js';
+import { floats, type SmallBuild, smallModule } from './small.js';
+
+const TYPES = [{ dtype: 'float32', shape: [1] }] as const;
+const DEPTH = 2;
+const STEPS = 6;
+
+/** `warmUp` puts −x twice; `step` gets the oldest as `y` and puts −x; `postInit` puts once more, `eval` gets. */
+function delayed(b: SmallBuild): void {
+  const area = b.area('area', TYPES, DEPTH);
+  const neg = b.op('Neg', 'neg', [b.feed('x', 'float32', [1])]);
+  const put = b.op('Stage', 'put', [neg], {}, { resources: [area] });
+  const get = b.op('Unstage', 'get', [], {}, { resources: [area] });
+  b.entry('warmUp', {}, [[put], [put]]);
+  b.entry('step', { y: get }, [[put]]);
+  b.entry('postInit', {}, [[put]]);
+  b.entry('eval', { y: get });
+}
+
+/** A variable that is staged while `step` adds 1 to it: what comes out is what it was. */
+function staged(b: SmallBuild): void {
+  const v = b.variable('v', floats(0));
+  const area = b.area('area', TYPES, DEPTH);
+  const read = b.op('ReadVariableOp', 'read', [], {}, { resources: [v] });
+  const put = b.op('Stage', 'put', [read], {}, { resources: [area] });
+  const get = b.op('Unstage', 'get', [], {}, { resources: [area] });
+  const one = b.op('Const', 'one', [], { value: floats(1) });
+  const add = b.op('AssignAddVariableOp', 'add', [one], {}, { resources: [v], controls: [put.node] });
+  b.entry('warmUp', {}, [[put]]);
+  b.entry('step', { y: get }, [[put, add]]);
+}
+
+const feed = (x: number) => new Map([['x', floats(x)]]);
+
+/** Checks of staging areas: values come out late, in order and unchanged; full and empty areas stop a run. */
+export function stagingChecks(load: Load): readonly EngineCheck[] {
+  const check = (
+    name: string,
+    build: (b: SmallBuild) => void,
+    body: (session: SessionLike) => Promise<void>,
+  ): EngineCheck => ({ name, run: () => withSession(load, smallModule(build), body) });
+  return [
+    check('staged values come out in order, as many steps later as were put before', delayed, inOrder),
+    check('a staged variable keeps what it was', staged, unchanged),
+    check('a run that puts into a full area is refused', delayed, async (session) => {
+      await session.run('warmUp', feed(1));
+      await mustRefuse({ codes: ['PW_DEADLOCK'], node: 'put' }, () => session.run('postInit', feed(2)));
+    }),
+    check('a run that gets from an empty area is refused', delayed, (session) =>
+      mustRefuse({ codes: ['PW_DEADLOCK'], node: 'get' }, () => session.run('eval', feed(1))),
+    ),
+  ];
+}
+
+async function inOrder(session: SessionLike): Promise<void> {
+  await session.run('warmUp', feed(0));
+  for (let k = 1; k <= STEPS; k++) {
+    const got = await session.run('step', feed(k));
+    mustBeSame(`what step ${k} gets`, got.get('y'), floats(-Math.max(0, k - DEPTH)));
+  }
+  for (let k = STEPS - DEPTH + 1; k <= STEPS; k++) {
+    const got = await session.run('eval', feed(0));
+    mustBeSame('what is left', got.get('y'), floats(-k));
+  }
+}
+
+async function unchanged(session: SessionLike): Promise<void> {
+  await session.run('init');
+  await session.run('warmUp');
+  for (let k = 0; k < STEPS; k++) {
+    const got = await session.run('step');
+    mustBeSame(`what step ${k} gets`, got.get('y'), floats(Math.max(0, k - 1)));
+  }
+}
