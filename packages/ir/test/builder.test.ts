@@ -131,6 +131,24 @@ describe('the builder', () => {
     );
   });
 
+  it('says what is no model, no loss and no number, where types are cast away', () => {
+    const make = (what: unknown) => () => buildModel(what as Parameters<typeof buildModel>[0]);
+    const inputs = { x: { dtype: 'float32', shape: [2] } } as const;
+    expect(make('lenet')).toThrowError(expect.objectContaining({ code: 'PW_MODEL_DEFINITION' }));
+    expect(make({ name: 'm', inputs, build: () => ({}) })).toThrowError(
+      expect.objectContaining({ code: 'PW_MODEL_OUTPUTS' }),
+    );
+    expect(make({ name: 'm', inputs, build: () => undefined })).toThrowError(
+      expect.objectContaining({ code: 'PW_MODEL_OUTPUTS' }),
+    );
+    const odd = make({
+      name: 'm',
+      inputs,
+      build: (b: ModelBuilder) => ({ loss: b.constant('1' as unknown as number) }),
+    });
+    expect(odd).toThrowError(expect.objectContaining({ code: 'PW_ATTR_TYPE' }));
+  });
+
   it('takes hostile names for names', () => {
     const module = build((b, { x }) =>
       b.group('__proto__', () => b.matMul(x, b.variable('constructor', { shape: [6, 2] }).value)),

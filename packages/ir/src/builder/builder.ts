@@ -138,6 +138,11 @@ export class ModelBuilder {
   // Constants and shapes
 
   constant(value: number, name = 'Const'): Tensor<'float32'> {
+    if (typeof value !== 'number') {
+      throw new PlacewrightError('PW_ATTR_TYPE', `constant ${JSON.stringify(name)} is no number`, {
+        hint: 'give a number; `value` takes a whole tensor',
+      });
+    }
     return this.op('Const', [], { name, attrs: { value: scalar('float32', value) }, dtype: 'float32' });
   }
 

@@ -54,6 +54,7 @@ export interface BuildOptions {
  */
 export function buildModel<I extends InputSpecs>(def: ModelDef<I>, options: BuildOptions = {}): Module {
   const { training = DEFAULT_TRAINING, seed = 0, registry = builtinRegistry } = options;
+  checkDefinition(def);
   if (Object.keys(def.inputs).length === 0) {
     throw new PlacewrightError('PW_MODEL_INPUTS', `model ${JSON.stringify(def.name)} has no inputs`, {
       hint: 'name at least one input',
@@ -94,7 +95,7 @@ function buildEntry<I extends InputSpecs>(
     inputs[input] = { node, port: 0, dtype, shape: full };
   }
   const builder = new ModelBuilder(editor, state, { training });
-  const { loss, metrics = {} } = def.build(builder, inputs as InputTensors<I>);
+  const { loss, metrics = {} } = checkOutputs(def.name, def.build(builder, inputs as InputTensors<I>));
   if (loss.shape.length !== 0) {
     throw new PlacewrightError(
       'PW_MODEL_LOSS',
@@ -112,6 +113,39 @@ function buildEntry<I extends InputSpecs>(
     tensor: { node, port },
   }));
   return { name, feeds, fetches, rounds: [training ? [...builder.updates, ...targets] : []] };
+}
+
+/** What TypeScript would have refused, for programs that it does not check. */
+function checkDefinition(def: unknown): void {
+  const { name, inputs, build } = (typeof def === 'object' && def !== null ? def : {}) as Partial<ModelDef>;
+  if (
+    typeof name === 'string' &&
+    typeof inputs === 'object' &&
+    inputs !== null &&
+    typeof build === 'function'
+  )
+    return;
+  throw new PlacewrightError(
+    'PW_MODEL_DEFINITION',
+    'this is no model: it needs a name, inputs, and a function build',
+    {
+      hint: 'make it with defineModel, or take one of the zoo: lenet()',
+    },
+  );
+}
+
+function checkOutputs(model: string, outputs: unknown): ModelOutputs {
+  const { loss, metrics } = (
+    typeof outputs === 'object' && outputs !== null ? outputs : {}
+  ) as Partial<ModelOutputs>;
+  for (const [name, tensor] of Object.entries({ loss, ...metrics })) {
+    if (typeof tensor?.node === 'string' && Array.isArray(tensor.shape)) continue;
+    const what = name === 'loss' ? 'no loss' : `no tensor for the metric ${JSON.stringify(name)}`;
+    throw new PlacewrightError('PW_MODEL_OUTPUTS', `build of model ${JSON.stringify(model)} gives ${what}`, {
+      hint: 'return { loss } with a scalar tensor of the builder, and metrics that are its tensors',
+    });
+  }
+  return outputs as ModelOutputs;
 }
 
 function checkMetrics(model: string, metrics: Readonly<Record<string, Tensor>>): void {
