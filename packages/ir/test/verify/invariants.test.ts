@@ -1,42 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { edit, type GraphEditor, type NewNode } from '../../src/editor.js';
-import type { Module, Node, NodeId, Resource, ResourceId } from '../../src/graph.js';
+import type { NewNode } from '../../src/editor.js';
+import type { Module, Node, NodeId } from '../../src/graph.js';
 import { INVARIANTS, verify } from '../../src/verify/registry.js';
+import { broken, edited, GPU0, GPU1, resourceIn, towerNode, withResource } from '../support/broken.js';
 import { ESTABLISHED, lowered } from '../support/lowered.js';
 import { addConst, addVariable, build, nodeCalled, out, why, withNode } from '../support/modules.js';
 import { ops } from '../support/ops.js';
-
-const GPU0 = '/device:GPU:0';
-const GPU1 = '/device:GPU:1';
-
-/** The node of a tower in the lowered module. */
-function towerNode(module: Module, name: string, replica = 0): Node {
-  const found = [...module.graph.nodes.values()].find(
-    (node) => node.name === name && node.replica === replica,
-  );
-  if (found === undefined) throw new Error(`the test has no node ${name}`);
-  return found;
-}
-
-/** The lowered module with one of its nodes changed past the editor. */
-function broken(name: string, change: (node: Node, module: Module) => Partial<Node>, replica = 0): Module {
-  const module = lowered();
-  const node = towerNode(module, name, replica);
-  return withNode(module, node.id, change(node, module));
-}
-
-function edited(body: (editor: GraphEditor, module: Module) => void): Module {
-  const module = lowered();
-  return edit(module, ops, 'break', (editor) => body(editor, module)).module;
-}
-
-function withResource(module: Module, id: ResourceId, change: Partial<Resource>): Module {
-  const resources = new Map(module.resources);
-  resources.set(id, { ...resources.get(id), ...change } as Resource);
-  return { ...module, resources };
-}
-
-const resourceIn = (node: Node): ResourceId => node.resources[0] ?? 'r0';
+import { BREAKERS } from './breakers.js';
 
 /** Messages of the one invariant that is broken; fails when others are, too. */
 function messages(module: Module, invariant: string): string[] {
@@ -64,6 +34,18 @@ describe('a sound module', () => {
   it('has every invariant that can be established', () => {
     const names = INVARIANTS.filter(({ from }) => from === 'established').map(({ name }) => name);
     expect(names).toEqual(ESTABLISHED);
+  });
+});
+
+describe('each invariant', () => {
+  it('has a module that breaks it', () => {
+    expect([...BREAKERS.keys()]).toEqual(INVARIANTS.map(({ name }) => name));
+  });
+
+  it.each([...BREAKERS])('%s is broken by a module made for it', (name, breaks) => {
+    const found = verify(breaks(), ops, { only: [name] }).filter(({ invariant }) => invariant === name);
+    expect(found).not.toEqual([]);
+    for (const { message, hint } of found) for (const text of [message, hint]) expect(text).not.toBe('');
   });
 });
 
