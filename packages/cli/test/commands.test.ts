@@ -83,6 +83,45 @@ describe('a mistake', () => {
   });
 });
 
+describe('a flag that changes nothing', () => {
+  const compile = (...flags: string[]) =>
+    placewright('compile', '--model', 'tiny', '--num-gpus', '2', ...flags);
+
+  it.each([
+    [['--use-nccl'], '--use-nccl does nothing with parameter_server', '--strategy replicated'],
+    [['--use-nccl', 'false'], '--use-nccl does nothing with parameter_server', '--strategy replicated'],
+    [
+      ['--strategy', 'independent', '--local-parameter-device', 'cpu'],
+      '--local-parameter-device does nothing with independent',
+      '--strategy parameter_server or --strategy replicated',
+    ],
+  ])('is warned of: %j', async (flags, warning, hint) => {
+    const { code, out, err } = await compile(...flags);
+    expect({ code, err }).toEqual({
+      code: 0,
+      err: `warning[PW_OPTION_IGNORED]: ${warning}\n  do: leave it out, or use ${hint}\n`,
+    });
+    expect(out).toContain('2 towers');
+    expect((await compile(...flags, '--json')).err).toBe(err);
+  });
+
+  it('is warned of by train, too', async () => {
+    const argv = ['train', '--model', 'tiny', '--engine', 'reference', '--steps', '1', '--use-nccl'];
+    expect((await placewright(...argv)).err).toContain('warning[PW_OPTION_IGNORED]: --use-nccl');
+  });
+
+  it('is none when the strategy takes it, and may stand in an options file', async () => {
+    expect((await compile('--strategy', 'replicated', '--use-nccl', 'false')).err).toBe('');
+    const file = at('flags.json');
+    writeFileSync(
+      file,
+      JSON.stringify({ variable_update: 'independent', use_nccl: true, local_parameter_device: 'cpu' }),
+    );
+    const { code, err } = await compile('--options', file);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+  });
+});
+
 it('calls a fault of its own one, with a code and a request to report it', async () => {
   const io = testIo();
   const broken = {

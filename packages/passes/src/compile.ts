@@ -12,6 +12,7 @@ import {
   PlacewrightError,
   type TrainingSpec,
 } from '@placewright/ir';
+import { checkTraining } from './check-options.js';
 import { hostDevice, towerDevices } from './devices.js';
 import { type ManagerOptions, type PassRecord, runPipeline } from './manager.js';
 import type { PassCall } from './pass.js';
@@ -48,7 +49,7 @@ export interface Compilation {
 
 /**
  * Compiles a model for a cluster with a strategy: every node of the result has a device.
- * Throws a PlacewrightError: PW_STRATEGY_*, PW_CLUSTER_*, PW_MODEL_*, PW_OP_*, PW_INVARIANT.
+ * Throws a PlacewrightError: PW_STRATEGY_*, PW_TRAINING_VALUE, PW_CLUSTER_*, PW_MODEL_*, PW_OP_*, PW_INVARIANT.
  */
 export function compile<I extends InputSpecs>(
   model: ModelDef<I> | Module,
@@ -58,6 +59,8 @@ export function compile<I extends InputSpecs>(
   const strategy = findStrategy(options.strategy);
   const cluster = options.cluster ?? localCluster({ numGpus: options.numGpus ?? 1 });
   const complete = completeOptions(strategy, options);
+  const asked = 'graph' in model ? model.training : training;
+  if (asked) checkTraining(asked);
   const source =
     'graph' in model
       ? model

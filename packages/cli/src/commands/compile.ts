@@ -6,6 +6,7 @@ import { type Io, printJson, printLine } from '../io.js';
 import { type Lowered, lower } from '../lower.js';
 import { checkModuleWritable, constantsPath, writeModule } from '../module-files.js';
 import { addOptions, readOptions } from '../options/command-line.js';
+import { warnOfIgnored } from '../options/ignored.js';
 import { type ModelSettings, modelSettings } from '../options/settings.js';
 import { FILE_OPTIONS, MODEL_OPTIONS } from '../options/table.js';
 import { deviceTable, type PassRow, passRows, placementOf } from '../train/run-report.js';
@@ -52,6 +53,7 @@ export function compileCommand({ io }: CommandContext): Command {
     .option('--print-after <pass>', 'print the text form after a pass, or after `all`')
     .action((flags: Record<string, unknown> & Outputs) => {
       const settings = modelSettings(readOptions(flags), flags.options !== undefined);
+      warnOfIgnored(io, flags, settings.strategy);
       compileOnce(io, settings, flags);
     });
 }

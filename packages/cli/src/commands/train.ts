@@ -7,7 +7,8 @@ import type { Io } from '../io.js';
 import { type Lowered, lower } from '../lower.js';
 import { checkModuleWritable, constantsPath, writeModule } from '../module-files.js';
 import { addOptions, readOptions } from '../options/command-line.js';
-import { modelSettings } from '../options/settings.js';
+import { warnOfIgnored } from '../options/ignored.js';
+import { type ModelSettings, modelSettings } from '../options/settings.js';
 import { FILE_OPTIONS, MODEL_OPTIONS, type OptionValues, RUN_OPTIONS } from '../options/table.js';
 import { loadData } from '../train/data.js';
 import { printOutcome, printStart, warnOfSum, writeOutputs } from '../train/output.js';
@@ -48,7 +49,10 @@ export function trainCommand({ io, finish }: CommandContext): Command {
     .addHelpText('after', AFTERWORD)
     .action(async (flags: Record<string, unknown>) => {
       const display = { json: flags.json === true, quiet: flags.quiet === true };
-      finish(await trainOnce(io, readOptions(flags), flags.options !== undefined, display));
+      const options = readOptions(flags);
+      const settings = modelSettings(options, flags.options !== undefined || options.tensors !== undefined);
+      warnOfIgnored(io, flags, settings.strategy);
+      finish(await trainOnce(io, options, settings, display));
     });
 }
 
@@ -63,10 +67,9 @@ Exit codes: 0 done, 1 the input is at fault, 2 the command line is, 70 we are, 1
 async function trainOnce(
   io: Io,
   options: OptionValues,
-  fromFile: boolean,
+  settings: ModelSettings,
   display: Display,
 ): Promise<number> {
-  const settings = modelSettings(options, fromFile || options.tensors !== undefined);
   const engine = findEngine(options.engine ?? 'embedded');
   checkOutputs(options);
   const data = loadData(settings, options.tensors);

@@ -52,7 +52,8 @@ export function readOptions(flags: Readonly<Record<string, unknown>>): OptionVal
   return { ...withoutRivals(file, given), ...given };
 }
 
-function parseFlags(flags: Readonly<Record<string, unknown>>): OptionValues {
+/** Options that were given as flags. Throws PW_OPTION_*. */
+export function parseFlags(flags: Readonly<Record<string, unknown>>): OptionValues {
   const values = new Map<OptionName, string | number | boolean>();
   for (const [key, raw] of Object.entries(flags)) {
     const found = findOption(key);

@@ -6,7 +6,7 @@ import {
   type TrainingSpec,
 } from '@placewright/ir';
 import { type ImageInput, lookupModel, MODELS, type ModelEntry } from '@placewright/models';
-import { findStrategy, type StrategyOptions } from '@placewright/passes';
+import { findStrategy, type Strategy, type StrategyOptions } from '@placewright/passes';
 import { usageError } from '../errors.js';
 import type { OptionValues } from './table.js';
 
@@ -57,13 +57,14 @@ export function modelSettings(values: OptionValues, recorded: boolean): ModelSet
   const model = lookupModel(values.model);
   const defaults = recorded ? RECORDED : PLAIN;
   const data = dataSource(values, model.name);
+  const strategy = findStrategy(values.strategy ?? DEFAULT_STRATEGY);
   return {
     model,
     input: inputOf(model, data, values),
     dataFormat: values.dataFormat ?? 'NHWC',
     data,
-    strategy: findStrategy(values.strategy ?? DEFAULT_STRATEGY).name,
-    strategyOptions: strategyOptions(values),
+    strategy: strategy.name,
+    strategyOptions: strategyOptions(values, strategy),
     numGpus: values.numGpus ?? 1,
     batchSize: values.batchSize ?? model.batchSize,
     training: {
@@ -100,14 +101,19 @@ function inputOf(model: ModelEntry, data: DataSource, { dataName }: OptionValues
   return dataName === undefined ? model.input : { ...model.input, classes: DATA_NAMES[dataName] };
 }
 
-function strategyOptions(values: OptionValues): StrategyOptions {
+/**
+ * Options that tf_cnn_benchmarks takes with any strategy, where they change nothing: recorded options have them. As flags
+ * they are warned of.
+ */
+export const TAKEN_BY_ALL = ['localParameterDevice', 'useNccl'] as const satisfies (keyof StrategyOptions)[];
+
+function strategyOptions(values: OptionValues, strategy: Strategy): StrategyOptions {
   const { localParameterDevice, stagedVars, useNccl, reduction } = values;
-  return {
-    ...(localParameterDevice === undefined ? {} : { localParameterDevice }),
-    ...(stagedVars === undefined ? {} : { stagedVars }),
-    ...(useNccl === undefined ? {} : { useNccl }),
-    ...(reduction === undefined ? {} : { reduction }),
-  };
+  const given = Object.entries({ localParameterDevice, stagedVars, useNccl, reduction });
+  const ignored = TAKEN_BY_ALL.filter((name) => strategy.options[name] === null);
+  return Object.fromEntries(
+    given.filter(([name, value]) => value !== undefined && !ignored.some((other) => other === name)),
+  );
 }
 
 function optimizerOf(values: OptionValues, defaults: Defaults): OptimizerSpec {

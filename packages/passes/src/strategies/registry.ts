@@ -1,4 +1,5 @@
 import { nearest, PlacewrightError } from '@placewright/ir';
+import { shown } from '../check-options.js';
 import type { Strategy, StrategyOptions } from './choices.js';
 import { independent } from './independent.js';
 import { parameterServer } from './parameter-server.js';
@@ -33,20 +34,41 @@ export function findStrategy(name: string): Strategy {
   });
 }
 
+/** What each option may be. */
+const ALLOWED: {
+  readonly [K in keyof StrategyOptions]-?: readonly Exclude<StrategyOptions[K], undefined>[];
+} = {
+  localParameterDevice: ['cpu', 'gpu'],
+  stagedVars: [true, false],
+  useNccl: [true, false],
+  reduction: ['sum', 'mean'],
+};
+const OPTION_NAMES = Object.keys(ALLOWED) as readonly (keyof StrategyOptions)[];
+
 /**
- * Options with the strategy's defaults filled in. Throws PW_STRATEGY_OPTION for one that the strategy does not take,
- * given with a value that would change something, and names a strategy that takes it.
+ * Options with the strategy's defaults filled in. Throws PW_STRATEGY_OPTION for a value that an option cannot have, and
+ * for an option that the strategy does not take and that asks for something; false asks for nothing.
  */
 export function completeOptions(strategy: Strategy, given: StrategyOptions): Required<StrategyOptions> {
+  for (const name of OPTION_NAMES) {
+    const value = given[name];
+    if (value === undefined) continue;
+    if (!ALLOWED[name].some((allowed) => allowed === value)) throw impossible(name, value);
+    if (strategy.options[name] === null && value !== false) throw refused(strategy, name);
+  }
   const { localParameterDevice, stagedVars, useNccl, reduction } = strategy.options;
-  if (given.stagedVars === true && stagedVars === null) throw refused(strategy, 'stagedVars');
-  if (given.reduction !== undefined && reduction === null) throw refused(strategy, 'reduction');
   return {
     localParameterDevice: given.localParameterDevice ?? localParameterDevice ?? 'cpu',
     stagedVars: given.stagedVars ?? stagedVars ?? false,
     useNccl: given.useNccl ?? useNccl ?? false,
     reduction: given.reduction ?? reduction ?? 'sum',
   };
+}
+
+function impossible(option: keyof StrategyOptions, value: unknown): PlacewrightError {
+  return new PlacewrightError('PW_STRATEGY_OPTION', `the option ${option} cannot be ${shown(value)}`, {
+    hint: `use one of ${ALLOWED[option].join(', ')}`,
+  });
 }
 
 function refused(strategy: Strategy, option: keyof StrategyOptions): PlacewrightError {
