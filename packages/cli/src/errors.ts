@@ -1,4 +1,4 @@
-import { formatError, nearest, PlacewrightError } from '@placewright/ir';
+import { formatError, nearest, PlacewrightError, visible } from '@placewright/ir';
 import { CommanderError } from 'commander';
 import { type Io, printJson, printLine } from './io.js';
 
@@ -47,7 +47,7 @@ export function reportError(io: Io, thrown: unknown, options: { json: boolean; d
     const { code, kind, message, where } = shown;
     printJson(io.stderr, { error: { code, kind, message, where, hint } });
   } else printLine(io.stderr, formatError(shown));
-  if (options.debug) printLine(io.stderr, stackOf(error));
+  if (options.debug) for (const line of stackOf(error).split('\n')) printLine(io.stderr, visible(line));
   return exitCode(error);
 }
 

@@ -75,9 +75,13 @@ export function printLine(output: Output, text: string): void {
   output.write(`${text}\n`);
 }
 
-/** Writes a value as JSON on one line; maps become objects. */
+/** Writes a value as JSON on one line, with escapes for the controls that JSON leaves as they are. */
 export function printJson(output: Output, value: unknown): void {
-  printLine(output, JSON.stringify(value));
+  const text = JSON.stringify(value).replace(
+    /[\x7f-\x9f]/g,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  printLine(output, text);
 }
 
 /** A map as the entries of a JSON object. Made of own properties only, so that a key `__proto__` is one like any other. */

@@ -61,7 +61,28 @@ export function unreachable(value: never): never {
   });
 }
 
-/** The error in a few lines, as a command prints it; never a stack trace. */
+// Controls, which a terminal obeys, and marks that hide text or turn it round on a screen.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must go
+const HIDDEN = /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** Text as a terminal may show it: every control character and invisible mark in writing, `\x1b`, `\u202e`. */
+export function visible(text: string): string {
+  return text.replace(HIDDEN, (hidden) => {
+    const code = hidden.charCodeAt(0);
+    if (hidden === '\n') return '\\n';
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
+  });
+}
+
+/** As `visible`, but lines that are indented stay lines of their own: those of a list are ours. */
+export function visibleLines(text: string): string {
+  return text
+    .split(/\n(?= {2})/)
+    .map(visible)
+    .join('\n');
+}
+
+/** The error in a few lines, as a command prints it; never a stack trace, and no character that a terminal obeys. */
 export function formatError(error: PlacewrightError): string {
   const { node, pass, file, line, excerpt } = error.where;
   const places = [
@@ -69,10 +90,10 @@ export function formatError(error: PlacewrightError): string {
     node === undefined ? '' : `node ${node}`,
     pass === undefined ? '' : `pass ${pass}`,
   ].filter((text) => text !== '');
-  const lines = [`error[${error.code}]: ${error.message}`];
-  if (places.length > 0) lines.push(`  at: ${places.join(', ')}`);
-  if (excerpt !== undefined) lines.push(...excerpt.map((text) => `  | ${text}`));
-  if (error.hint !== '') lines.push(`  do: ${error.hint}`);
+  const lines = [`error[${error.code}]: ${visibleLines(error.message)}`];
+  if (places.length > 0) lines.push(`  at: ${visible(places.join(', '))}`);
+  if (excerpt !== undefined) lines.push(...excerpt.map((text) => `  | ${visible(text)}`));
+  if (error.hint !== '') lines.push(`  do: ${visible(error.hint)}`);
   return lines.join('\n');
 }
 

@@ -1,17 +1,20 @@
-import { nearest, PlacewrightError } from '@placewright/ir';
+import { nearest, PlacewrightError, parseJson } from '@placewright/ir';
 import { readText } from '../files.js';
 import {
-  ALL_OPTIONS,
   CLUSTER_OPTIONS,
   camelCase,
   FILE_OPTIONS,
   findOption,
+  flagName,
   MEANINGLESS_OPTIONS,
+  MODEL_OPTIONS,
   type OptionValues,
+  RUN_OPTIONS,
 } from './table.js';
 import { parseOption } from './values.js';
 
 const FORM_HINT = 'the form is {"options": {"model": "tiny", "num_gpus": 2, …}}, or the options alone';
+const NOT_JSON = { code: 'PW_OPTIONS_JSON', message: 'the options are not JSON', hint: FORM_HINT };
 
 /** Options of a JSON file. Throws PW_FILE_READ and what `parseCase` throws. */
 export function readCase(path: string): OptionValues {
@@ -28,7 +31,7 @@ export function readCase(path: string): OptionValues {
  * PW_OPTION_RANGE, and PW_CLUSTER_DISTRIBUTED for a cluster of several tasks.
  */
 export function parseCase(text: string): OptionValues {
-  const top = fieldsOf(parseJson(text));
+  const top = fieldsOf(parseJson(text, NOT_JSON));
   const nested = top.get('options');
   if (nested !== undefined) refuseCluster(top);
   const given = nested === undefined ? top : fieldsOf(nested);
@@ -43,18 +46,6 @@ export function parseCase(text: string): OptionValues {
     values.set(found.name, parseOption(`option ${JSON.stringify(key)}`, found.decl, value));
   }
   return Object.fromEntries(values);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new PlacewrightError('PW_OPTIONS_JSON', `the options are not JSON: ${why}`, {
-      hint: FORM_HINT,
-      cause,
-    });
-  }
 }
 
 function fieldsOf(value: unknown): Map<string, unknown> {
@@ -79,9 +70,15 @@ function refuseCluster(given: ReadonlyMap<string, unknown>): void {
 }
 
 function unknownOption(key: string, name: string): PlacewrightError {
-  const near = nearest(name, Object.keys(ALL_OPTIONS));
+  const message = `there is no option ${JSON.stringify(key.slice(0, 80))}`;
+  if (name in FILE_OPTIONS) {
+    return new PlacewrightError('PW_OPTION_UNKNOWN', `${message} in an options file`, {
+      hint: `files are named on the command line: ${flagName(name)} FILE`,
+    });
+  }
+  const near = nearest(name, Object.keys({ ...MODEL_OPTIONS, ...RUN_OPTIONS }));
   const all = '`placewright train --help` lists the options';
-  return new PlacewrightError('PW_OPTION_UNKNOWN', `there is no option ${JSON.stringify(key.slice(0, 80))}`, {
+  return new PlacewrightError('PW_OPTION_UNKNOWN', message, {
     hint: near === undefined ? all : `did you mean ${near}? ${all}`,
   });
 }

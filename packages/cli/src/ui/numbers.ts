@@ -38,3 +38,8 @@ export function formatLoss(loss: number): string {
   if (!Number.isFinite(loss)) return String(loss);
   return Math.abs(loss) >= 1000 ? loss.toExponential(2) : loss.toFixed(4);
 }
+
+/** `1 tower`, `2 towers`. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

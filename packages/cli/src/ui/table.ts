@@ -1,3 +1,5 @@
+import { visible } from '@placewright/ir';
+
 /** A column of a printed table. */
 export interface Column<T> {
   readonly title: string;
@@ -10,7 +12,7 @@ export interface Column<T> {
 export function formatTable<T>(columns: readonly Column<T>[], rows: readonly T[]): string {
   const cells = [
     columns.map(({ title }) => title),
-    ...rows.map((row) => columns.map(({ text }) => text(row))),
+    ...rows.map((row) => columns.map(({ text }) => visible(text(row)))),
   ];
   const widths = columns.map((_, i) => cells.reduce((most, line) => Math.max(most, line[i]?.length ?? 0), 0));
   return cells

@@ -40,6 +40,8 @@ export const INVARIANTS: readonly Invariant[] = [
 export interface VerifyOptions {
   /** Checks just these, whether the module says that they hold or not; what they need is checked with them. */
   readonly only?: readonly string[];
+  /** Checks all, whatever the module says of itself. */
+  readonly all?: boolean;
   /** Invariants of one's own, on top of those of the IR; after those that they need. */
   readonly more?: readonly Invariant[];
 }
@@ -49,23 +51,22 @@ export interface VerifyOptions {
  * Throws PW_INVARIANT_UNKNOWN for a name in `only` that is none.
  */
 export function verify(module: Module, registry: OpRegistry, options: VerifyOptions = {}): Violation[] {
-  const all = [...INVARIANTS, ...(options.more ?? [])];
-  const byName = new Map(all.map((invariant) => [invariant.name, invariant]));
-  const chosen =
-    options.only ??
-    all
-      .filter(({ name, from }) => from === 'always' || module.established.includes(name))
-      .map(({ name }) => name);
-  const asked = withNeeds(byName, chosen);
-  const context = verifyContext(module, registry);
-  const unknown = options.only === undefined ? unknownNames(byName, module) : [];
-  return [
-    ...unknown,
-    ...checkAll(
-      context,
-      all.filter(({ name }) => asked.has(name)),
-    ),
-  ];
+  const unknown = options.only === undefined ? unknownNames(invariantsByName(options), module) : [];
+  return [...unknown, ...checkAll(verifyContext(module, registry), chosenInvariants(module, options))];
+}
+
+/** The invariants that `verify` checks with these options, in its order. Throws PW_INVARIANT_UNKNOWN. */
+export function chosenInvariants(module: Module, options: VerifyOptions = {}): Invariant[] {
+  const byName = invariantsByName(options);
+  const known = [...byName.values()];
+  const must = ({ name, from }: Invariant): boolean =>
+    options.all === true || from === 'always' || module.established.includes(name);
+  const asked = withNeeds(byName, options.only ?? known.filter(must).map(({ name }) => name));
+  return known.filter(({ name }) => asked.has(name));
+}
+
+function invariantsByName({ more = [] }: VerifyOptions): ReadonlyMap<string, Invariant> {
+  return new Map([...INVARIANTS, ...more].map((invariant) => [invariant.name, invariant]));
 }
 
 function checkAll(context: VerifyContext, invariants: readonly Invariant[]): Violation[] {

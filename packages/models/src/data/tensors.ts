@@ -7,6 +7,7 @@ import {
   formatShape,
   isDType,
   PlacewrightError,
+  parseJson,
   type TensorValue,
 } from '@placewright/ir';
 
@@ -39,7 +40,7 @@ export function readTensors(file: string, options: TensorsOptions = {}): Tensors
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new PlacewrightError('PW_TENSORS_FILE', `cannot read the tensors: ${messageOf(cause)}`, {
+    throw new PlacewrightError('PW_TENSORS_FILE', `cannot read the tensors: ${reasonOf(cause)}`, {
       where: { file },
       hint: 'check the path and the rights',
       cause,
@@ -48,10 +49,16 @@ export function readTensors(file: string, options: TensorsOptions = {}): Tensors
   return parseTensors(text, { file, ...options });
 }
 
+const NOT_JSON = {
+  code: 'PW_TENSORS_JSON',
+  message: 'the tensors are not JSON',
+  hint: 'was the file cut off? Fetch it again',
+};
+
 /** As `readTensors`, of the file's text. */
 export function parseTensors(text: string, options: TensorsOptions = {}): TensorsFile {
   try {
-    const top = fields(parseJson(text), 'the file');
+    const top = fields(parseJson(text, NOT_JSON), 'the file');
     const initial = new Map<string, TensorValue>();
     for (const [name, value] of fields(top.get('initial'), '"initial"'))
       initial.set(name, decode(name, value));
@@ -64,17 +71,6 @@ export function parseTensors(text: string, options: TensorsOptions = {}): Tensor
     if (error instanceof PlacewrightError && options.file !== undefined)
       throw error.at({ file: options.file });
     throw error;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new PlacewrightError('PW_TENSORS_JSON', `not JSON: ${messageOf(cause)}`, {
-      hint: 'was the file cut off? Fetch it again',
-      cause,
-    });
   }
 }
 
@@ -207,6 +203,8 @@ function quoteItem(value: unknown): string {
   return String(value);
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** What the system says of a file, without its code and the path, which stand elsewhere. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.message.replace(/^(E[A-Z]+): /, '').replace(/, \w+( '.*')?$/s, '');
 }
