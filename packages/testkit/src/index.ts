@@ -23,6 +23,7 @@ export { checkTextForm, sameModule, textLaw } from './laws/form.js';
 export { checkGradient } from './laws/gradient.js';
 export * from './laws/index.js';
 export type { Law } from './laws/law.js';
+export { liveLaw } from './laws/live.js';
 export * from './laws/meaning.js';
 export { initialCopyLaw, placementLaw, transferLaw } from './laws/placement.js';
 export { mustBeSameTrace, scheduleLaw } from './laws/schedule.js';

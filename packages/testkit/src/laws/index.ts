@@ -2,6 +2,7 @@ import { contractLaw } from './contract.js';
 import { patchLaw } from './edits.js';
 import { textLaw } from './form.js';
 import type { Law } from './law.js';
+import { liveLaw } from './live.js';
 import { meaningLaw } from './meaning.js';
 import { initialCopyLaw, placementLaw, transferLaw } from './placement.js';
 import { scheduleLaw } from './schedule.js';
@@ -10,6 +11,7 @@ import { trafficLaw } from './traffic.js';
 
 /** Every law of compilations, cheap ones first. A new law is its file and a line here. */
 export const LAWS: readonly Law[] = [
+  liveLaw,
   placementLaw,
   initialCopyLaw,
   transferLaw,

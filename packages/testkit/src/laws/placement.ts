@@ -32,6 +32,7 @@ export const placementLaw: Law = {
     checkUpdates(world);
     checkKeptDevices(world);
     checkTowers(world);
+    checkInference(world);
     checkLoads(world);
   },
 };
@@ -265,6 +266,17 @@ function checkTowers({ source, module, towers }: World): void {
     must(
       node.device === want,
       () => `${nodeName(node)} of tower ${node.replica} is on ${node.device}, not ${want}`,
+    );
+  }
+}
+
+/** Inference runs on tower 0, save what acts on a variable that lives elsewhere. */
+function checkInference({ module, towers }: World): void {
+  for (const node of module.graph.nodes.values()) {
+    if (node.phase !== 'eval' || node.resources.length > 0 || node.op === 'Transfer') continue;
+    must(
+      node.device === towers[0],
+      () => `${nodeName(node)} of inference is on ${node.device}, not on ${towers[0]}`,
     );
   }
 }

@@ -70,6 +70,13 @@ const PLACEMENT: readonly Fault[] = [
     "(this.#towers[tower] ?? '')",
   ),
   fault(
+    'inference-on-host',
+    'inference runs on the host and not on tower 0',
+    'place-rest',
+    "if (phase === 'eval')",
+    'if (false)',
+  ),
+  fault(
     'always-first-tower',
     'all gradients meet on tower 0 and not on the towers in turn',
     'aggregate-gradients',
@@ -351,6 +358,20 @@ const TOWERS: readonly Fault[] = [
 
 /** Faults of what passes are, and of what is said about them. */
 const FORM: readonly Fault[] = [
+  fault(
+    'nothing-removed',
+    'what no entry runs is left in the module',
+    'simplify',
+    'if (!live.has(id))',
+    'if (false)',
+  ),
+  fault(
+    'inference-removed',
+    'what only inference needs is removed',
+    'simplify',
+    'Object.values(module.entries)',
+    "Object.values(module.entries).filter(({ name }) => name !== 'eval')",
+  ),
   {
     name: 'never-the-same',
     summary: 'a pass gives other names each time',
