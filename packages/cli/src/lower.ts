@@ -1,5 +1,5 @@
 import { localCluster } from '@placewright/ir';
-import { type Compilation, compile, type PassRecord } from '@placewright/passes';
+import { type Compilation, compile, findStrategy, type PassRecord } from '@placewright/passes';
 import type { ModelSettings } from './options/settings.js';
 
 export interface Lowered {
@@ -16,7 +16,7 @@ export function lower(settings: ModelSettings, onPass?: (record: PassRecord) => 
     settings.model.factory({ ...settings.input, dataFormat: settings.dataFormat }),
     {
       ...settings.strategyOptions,
-      strategy: settings.strategy,
+      strategy: findStrategy(settings.strategy),
       cluster,
       training: settings.training,
       seed: settings.seed,

@@ -8,21 +8,28 @@ import {
   localCluster,
   type ModelDef,
   type Module,
+  nearest,
   type OpRegistry,
   PlacewrightError,
   type TrainingSpec,
 } from '@placewright/ir';
-import { checkTraining } from './check-options.js';
+import { checkTraining, shown } from './check-options.js';
 import { hostDevice, towerDevices } from './devices.js';
 import { type ManagerOptions, type PassRecord, runPipeline } from './manager.js';
 import type { PassCall } from './pass.js';
-import { type Choices, type Contract, contractOf, type StrategyOptions } from './strategies/choices.js';
+import {
+  type Choices,
+  type Contract,
+  contractOf,
+  type Strategy,
+  type StrategyOptions,
+} from './strategies/choices.js';
 import { pipelineFor, type Target } from './strategies/pipeline.js';
-import { completeOptions, findStrategy } from './strategies/registry.js';
+import { completeOptions, findStrategy, type StrategyName } from './strategies/registry.js';
 
 export interface CompileOptions extends StrategyOptions, ManagerOptions {
-  /** Name of the strategy. */
-  readonly strategy: string;
+  /** Name of a strategy, or one of your own; `findStrategy` looks up a name that is known only at run time. */
+  readonly strategy: StrategyName | Strategy;
   /** What to compile for; a local cluster of `numGpus` devices when left out. */
   readonly cluster?: Cluster;
   readonly numGpus?: number;
@@ -55,8 +62,9 @@ export function compile<I extends InputSpecs>(
   model: ModelDef<I> | Module,
   options: CompileOptions,
 ): Compilation {
+  checkCall(model, options);
   const { registry = builtinRegistry, training, seed } = options;
-  const strategy = findStrategy(options.strategy);
+  const strategy = typeof options.strategy === 'object' ? options.strategy : findStrategy(options.strategy);
   const cluster = options.cluster ?? localCluster({ numGpus: options.numGpus ?? 1 });
   const complete = completeOptions(strategy, options);
   const asked = 'graph' in model ? model.training : training;
@@ -80,6 +88,53 @@ export function compile<I extends InputSpecs>(
     options,
   );
   return { module, source, records, strategy: strategy.name, choices, contract: contractOf(choices) };
+}
+
+/** Fields of `CompileOptions`, so that a misspelt one is not silently left out. */
+const OPTION_NAMES: { readonly [K in keyof CompileOptions]-?: true } = {
+  strategy: true,
+  cluster: true,
+  numGpus: true,
+  training: true,
+  seed: true,
+  registry: true,
+  target: true,
+  pipeline: true,
+  localParameterDevice: true,
+  stagedVars: true,
+  useNccl: true,
+  reduction: true,
+  verify: true,
+  invariants: true,
+  onPass: true,
+};
+
+/** What TypeScript would have refused, for programs that it does not check. */
+function checkCall(model: unknown, options: unknown): void {
+  if (typeof model !== 'object' || model === null) {
+    throw new PlacewrightError('PW_MODEL_DEFINITION', `${shown(model)} is no model`, {
+      hint: 'give a model definition, such as lenet(), or the module that buildModel gives',
+    });
+  }
+  if (typeof options !== 'object' || options === null || !('strategy' in options)) {
+    throw new PlacewrightError('PW_COMPILE_OPTIONS', 'compile needs options that name a strategy', {
+      hint: "write compile(model, { strategy: 'replicated', numGpus: 2 })",
+    });
+  }
+  const names = Object.keys(OPTION_NAMES);
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    const near = nearest(unknown, names);
+    throw new PlacewrightError('PW_COMPILE_OPTIONS', `compile has no option ${shown(unknown)}`, {
+      hint: near === undefined ? `it has ${names.join(', ')}` : `did you mean ${near}?`,
+    });
+  }
+  const { cluster, numGpus } = options as CompileOptions;
+  if (cluster !== undefined && numGpus !== undefined) {
+    throw new PlacewrightError('PW_COMPILE_OPTIONS', 'numGpus and cluster are both given', {
+      hint: 'leave numGpus out: the cluster says how many devices there are',
+    });
+  }
 }
 
 /** What is wrong with the model is the user's fault, and said before a pass can be blamed for it. */

@@ -7,7 +7,7 @@ import {
   nodeOf,
 } from '@placewright/ir';
 import { describe, expect, it } from 'vitest';
-import { callPass, compile, definePass } from '../src/index.js';
+import { callPass, compile, definePass, replicated, type Strategy } from '../src/index.js';
 import { small } from './fixture.js';
 
 const inputs = { x: { dtype: 'float32', shape: [4] } } as const;
@@ -109,5 +109,41 @@ describe('compile', () => {
     expect(() => promise([fewNodes])).toThrowError(
       expect.objectContaining({ code: 'PW_INVARIANT', message: expect.stringContaining('many nodes') }),
     );
+  });
+
+  it('says what is wrong with a call that types do not check', () => {
+    const call = (model: unknown, options: unknown) => () =>
+      compile(model as typeof small, options as Parameters<typeof compile>[1]);
+    expect(call(null, { strategy: 'independent' })).toThrowError(code('PW_MODEL_DEFINITION'));
+    expect(call('lenet', { strategy: 'independent' })).toThrowError(code('PW_MODEL_DEFINITION'));
+    expect(call(small, undefined)).toThrowError(code('PW_COMPILE_OPTIONS'));
+    expect(call(small, { strategy: 'independent', numGpu: 2 })).toThrowError(
+      expect.objectContaining({ code: 'PW_COMPILE_OPTIONS', hint: 'did you mean numGpus?' }),
+    );
+    const cluster = localCluster({ numGpus: 2 });
+    expect(call(small, { strategy: 'independent', numGpus: 3, cluster })).toThrowError(
+      code('PW_COMPILE_OPTIONS'),
+    );
+    // @ts-expect-error a misspelt strategy is a compile error
+    expect(() => compile(small, { strategy: 'replicatd' })).toThrowError(code('PW_STRATEGY_UNKNOWN'));
+  });
+
+  it("takes a strategy of one's own: a table of choices", () => {
+    const own: Strategy = {
+      ...replicated,
+      name: 'replicated-on-host',
+      choices: (options, context) => ({
+        ...replicated.choices(options, context),
+        aggregation: 'copyOnHost',
+        reduction: 'mean',
+      }),
+    };
+    const { module, strategy, contract } = compile(small, { strategy: own, numGpus: 2 });
+    expect(strategy).toBe('replicated-on-host');
+    expect(contract.reduction).toBe('mean');
+    const sums = [...module.graph.nodes.values()].filter(
+      ({ op, phase }) => op === 'AddN' && phase === 'aggregate',
+    );
+    expect(new Set(sums.map(({ device }) => device))).toEqual(new Set(['/device:CPU:0']));
   });
 });

@@ -1,5 +1,11 @@
 import { buildModel, builtinRegistry, clusterDevices, type Module, type TensorValue } from '@placewright/ir';
-import { type Compilation, type CompileOptions, compile, towerDevices } from '@placewright/passes';
+import {
+  type Compilation,
+  type CompileOptions,
+  compile,
+  findStrategy,
+  towerDevices,
+} from '@placewright/passes';
 import type { TrainingCase } from './arbitraries/case.js';
 import { clusterOf } from './arbitraries/cluster.js';
 import { type Feeds, type RunFeeds, runLowered, type Trace } from './lowered.js';
@@ -37,7 +43,13 @@ export function prepare(plan: TrainingCase, options: PrepareOptions = {}): Prepa
   const source = sourceOf(plan);
   const { strategy, options: chosen, target } = plan.strategy;
   const cluster = clusterOf(plan.cluster);
-  const compilation = compile(source, { ...chosen, strategy, target, cluster, ...options.compile });
+  const compilation = compile(source, {
+    ...chosen,
+    strategy: findStrategy(strategy),
+    target,
+    cluster,
+    ...options.compile,
+  });
   const feeds = feedsOf(plan, options.steps ?? DEFAULT_STEPS);
   return { case: plan, ...withRuns(compilation, feeds) };
 }

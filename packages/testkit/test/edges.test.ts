@@ -1,5 +1,5 @@
 import { buildModel, localCluster, type ModelDef, type TrainingSpec } from '@placewright/ir';
-import { compile, STRATEGIES } from '@placewright/passes';
+import { compile, findStrategy, STRATEGIES } from '@placewright/passes';
 import { describe, expect, test } from 'vitest';
 import { checkMeaning, randomFloats, randomSource, withRuns } from '../src/index.js';
 
@@ -21,7 +21,11 @@ function batch(seed: number) {
 function train(build: Build, training: TrainingSpec, strategy: string): void {
   const source = buildModel({ name: 'edge', inputs: INPUTS, build }, { training });
   const staged = strategy === 'parameter_server' ? { stagedVars: true } : {};
-  const compilation = compile(source, { strategy, cluster: localCluster({ numGpus: 2 }), ...staged });
+  const compilation = compile(source, {
+    strategy: findStrategy(strategy),
+    cluster: localCluster({ numGpus: 2 }),
+    ...staged,
+  });
   checkMeaning(withRuns(compilation, { warmUp: batch(0), eval: batch(1), steps: [2, 3, 4].map(batch) }));
 }
 

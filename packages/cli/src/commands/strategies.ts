@@ -68,7 +68,7 @@ function sample(strategy: Strategy) {
   if (model === undefined) throw new Error('there is no model');
   const definition = model.factory({ imageSize: 4, channels: 1, classes: 2 });
   const cluster = localCluster({ numGpus: 2 });
-  const { choices, contract, records } = compile(definition, { strategy: strategy.name, cluster });
+  const { choices, contract, records } = compile(definition, { strategy, cluster });
   return { choices, contract, passes: records.map(({ pass }) => pass) };
 }
 

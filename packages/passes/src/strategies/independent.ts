@@ -1,7 +1,7 @@
 import type { Strategy } from './choices.js';
 
 /** Every tower trains variables of its own on its own gradients (`VariableMgrIndependent`). */
-export const independent: Strategy = {
+export const independent = {
   name: 'independent',
   summary: 'every tower trains its own variables; nothing is exchanged',
   options: { localParameterDevice: null, stagedVars: null, useNccl: null, reduction: null },
@@ -17,4 +17,4 @@ export const independent: Strategy = {
     initialCopy: 'none',
     saved: 'all',
   }),
-};
+} as const satisfies Strategy;

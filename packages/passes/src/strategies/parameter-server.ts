@@ -4,7 +4,7 @@ import type { Strategy } from './choices.js';
  * All towers share one set of variables on a parameter device: the host, or spread over the GPUs by elements. Staged,
  * they compute with values and apply gradients that are a step old (`VariableMgrLocalFetchFromPS`, `…StagedPS`).
  */
-export const parameterServer: Strategy = {
+export const parameterServer = {
   name: 'parameter_server',
   summary: 'towers share one set of variables on a parameter device, and average their gradients there',
   options: { localParameterDevice: 'gpu', stagedVars: false, useNccl: null, reduction: 'mean' },
@@ -20,4 +20,4 @@ export const parameterServer: Strategy = {
     initialCopy: 'none',
     saved: 'all',
   }),
-};
+} as const satisfies Strategy;

@@ -6,7 +6,11 @@ import { parameterServer } from './parameter-server.js';
 import { replicated } from './replicated.js';
 
 /** Every strategy. A new one is its file and a line here. */
-export const STRATEGIES: readonly Strategy[] = [independent, parameterServer, replicated];
+const ALL = [independent, parameterServer, replicated] as const;
+export const STRATEGIES: readonly Strategy[] = ALL;
+
+/** Names of the strategies, for the compiler of TypeScript to check. */
+export type StrategyName = (typeof ALL)[number]['name'];
 
 /** Strategies of the original that this version does not have yet. */
 const LATER = ['distributed_replicated'];

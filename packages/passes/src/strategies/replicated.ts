@@ -4,7 +4,7 @@ import type { Strategy } from './choices.js';
  * Every tower has its own variables, kept equal by applying the same aggregated gradient: by all-reduce, or by copying
  * to the host or to the GPUs in turn (`VariableMgrLocalReplicated`, which sums).
  */
-export const replicated: Strategy = {
+export const replicated = {
   name: 'replicated',
   summary: 'every tower has its own variables, kept equal by summing gradients over the towers',
   options: { localParameterDevice: 'gpu', stagedVars: null, useNccl: true, reduction: 'sum' },
@@ -20,4 +20,4 @@ export const replicated: Strategy = {
     initialCopy: 'tower0',
     saved: 'tower0',
   }),
-};
+} as const satisfies Strategy;

@@ -13,7 +13,7 @@ import {
   type TrainingSpec,
 } from '@placewright/ir';
 import { lookupModel, readTensors } from '@placewright/models';
-import { type Compilation, compile } from '@placewright/passes';
+import { type Compilation, compile, findStrategy } from '@placewright/passes';
 import type { Feeds, RunFeeds } from '../lowered.js';
 
 /** A training run of another program, to be repeated: every step takes the same batch. */
@@ -74,7 +74,7 @@ export function compileRecorded(run: RecordedRun): { compilation: Compilation; f
   });
   const strategy = String(options.get('variable_update'));
   const compilation = compile(withInitial(source, run.initial), {
-    strategy,
+    strategy: findStrategy(strategy),
     cluster: localCluster({ numGpus: Number(options.get('num_gpus')) }),
     ...(strategy === 'independent' ? {} : { localParameterDevice: 'cpu' as const }),
     ...(options.get('staged_vars') === true ? { stagedVars: true } : {}),
