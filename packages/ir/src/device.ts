@@ -85,6 +85,37 @@ export function mergeDevices(name: DeviceName, defaults: DeviceName): DeviceName
   return formatDevice(merged);
 }
 
+/**
+ * Order of device names for people: by job, replica, task, type and index, numbers as numbers, so that `GPU:2` comes
+ * before `GPU:10`. What a name lacks comes first, and names that are none come last, as text.
+ */
+export function compareDevices(a: DeviceName, b: DeviceName): number {
+  const [x, y] = [sortKey(a), sortKey(b)];
+  if (x === null || y === null) return x === y ? compareText(a, b) : x === null ? 1 : -1;
+  for (const [i, part] of x.entries()) {
+    const other = y[i];
+    if (part === other) continue;
+    if (part === undefined || other === undefined) return part === undefined ? -1 : 1;
+    return typeof part === 'number' && typeof other === 'number'
+      ? part - other
+      : compareText(String(part), String(other));
+  }
+  return compareText(a, b);
+}
+
+function sortKey(name: DeviceName): (string | number | undefined)[] | null {
+  try {
+    const { job, replica, task, type, index } = parseDevice(name);
+    return [job, replica, task, type, index];
+  } catch {
+    return null;
+  }
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 /** Whether the name says job, task, type and index, or with `local` type and index alone. */
 export function isFullDevice(name: DeviceName, local: boolean): boolean {
   const { job, task, type, index } = parseDevice(name);

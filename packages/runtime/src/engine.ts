@@ -1,4 +1,5 @@
 import type { Binding, EntryName, Module, OpRegistry, TensorValue } from '@placewright/ir';
+import type { Emitter, Kernel } from './own-ops.js';
 import type { TraceEvent } from './trace.js';
 
 /** Whether an engine can run here, and what it found. */
@@ -26,12 +27,19 @@ export interface LoadOptions {
    * takes memory for its image once for each element of its kernel, twice as wide.
    */
   readonly accumulate?: Accumulate;
-  /** Whether runs record what they do, for `takeTrace`. */
+  /** Whether runs record what they do, for `takeTrace`. An engine that cannot refuses to load: PW_ENGINE_TRACE. */
   readonly trace?: boolean;
   /** After how long a run that is not done is given up; two minutes when left out. */
   readonly stepTimeoutMs?: number;
   /** Ops of the module; the built-in ones when left out. */
   readonly registry?: OpRegistry;
+  /** How the reference engine computes further pure ops, or built-in ones in another way, by op. Others leave it. */
+  readonly kernels?: ReadonlyMap<string, Kernel>;
+  /**
+   * How the embedded engine writes further pure ops in ONNX, or built-in ones in another way, by op; `emitter` makes one.
+   * Others leave it.
+   */
+  readonly emitters?: ReadonlyMap<string, Emitter>;
 }
 
 /**

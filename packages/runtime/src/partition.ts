@@ -1,5 +1,6 @@
 import {
   ancestors,
+  compareDevices,
   type DeviceName,
   type Entry,
   getAttr,
@@ -247,5 +248,5 @@ export function devicesOf(module: Module): DeviceName[] {
   for (const { device } of module.graph.nodes.values()) devices.add(device);
   for (const { device } of module.resources.values()) devices.add(device);
   devices.delete('');
-  return [...devices].sort();
+  return [...devices].sort(compareDevices);
 }

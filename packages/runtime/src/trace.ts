@@ -1,4 +1,4 @@
-import type { DeviceName, EntryName } from '@placewright/ir';
+import { compareDevices, type DeviceName, type EntryName } from '@placewright/ir';
 
 export const TRACE_KINDS = ['region', 'kernel', 'transfer', 'all-reduce', 'wait'] as const;
 export type TraceKind = (typeof TRACE_KINDS)[number];
@@ -21,48 +21,82 @@ interface ChromeEvent {
   readonly name: string;
   readonly ph: 'X' | 'M';
   readonly pid: number;
-  readonly tid: number;
+  readonly tid?: number;
   readonly cat?: string;
   readonly ts?: number;
   readonly dur?: number;
-  readonly args?: Readonly<Record<string, string | number>>;
+  readonly args: Readonly<Record<string, string | number>>;
 }
 
-/** Rows of a device in a trace viewer, in this order. */
-const ROWS: Readonly<Record<TraceKind, number>> = {
-  region: 0,
-  kernel: 0,
-  transfer: 1,
-  'all-reduce': 2,
-  wait: 3,
-};
-const ROW_NAMES = ['compute', 'transfers', 'all-reduce', 'waits'];
+/** Rows of a device in a trace viewer, from top to bottom, and what stands in each. */
+const ROWS: readonly { readonly name: string; readonly kinds: readonly TraceKind[] }[] = [
+  { name: 'compute', kinds: ['region', 'kernel'] },
+  { name: 'transfers', kinds: ['transfer'] },
+  { name: 'all-reduce', kinds: ['all-reduce'] },
+  { name: 'waits', kinds: ['wait'] },
+];
 
-/** The events as Chrome's trace-event JSON: one process a device, one row for each kind of work. */
+/** A trace event in whole nanoseconds since the first one: what a viewer reckons in, and exact. */
+interface Slice {
+  readonly event: TraceEvent;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * The events as Chrome's trace-event JSON: one process a device, and in it one row for each kind of work. Slices of one
+ * thread must not overlap, so that a row has further threads below it (`transfers 2`) where several things of its kind
+ * go on at once.
+ */
 export function chromeTrace(events: readonly TraceEvent[]): string {
-  const devices = [...new Set(events.map(({ device }) => device))].sort();
-  const pid = new Map(devices.map((device, i) => [device, i + 1]));
   const origin = events.reduce((least, { startUs }) => Math.min(least, startUs), Number.POSITIVE_INFINITY);
-  const traceEvents = [
-    ...devices.flatMap((device) => deviceNames(device, pid.get(device) ?? 0)),
-    ...events.map((event) => chromeEvent(event, pid.get(event.device) ?? 0, origin)),
-  ];
+  const nanoseconds = (us: number): number => Math.round((us - origin) * 1000);
+  const byDevice = new Map<DeviceName, Slice[]>();
+  for (const event of events) {
+    const slice = { event, start: nanoseconds(event.startUs), end: nanoseconds(event.endUs) };
+    const own = byDevice.get(event.device);
+    if (own === undefined) byDevice.set(event.device, [slice]);
+    else own.push(slice);
+  }
+  const devices = [...byDevice].sort(([a], [b]) => compareDevices(a, b));
+  const traceEvents = devices.flatMap(([device, slices], i) => deviceEvents(device, slices, i + 1));
   return JSON.stringify({ displayTimeUnit: 'ms', traceEvents });
 }
 
-function deviceNames(device: DeviceName, pid: number): ChromeEvent[] {
-  return [
-    { name: 'process_name', ph: 'M', pid, tid: 0, args: { name: device } },
-    ...ROW_NAMES.map(
-      (name, tid): ChromeEvent => ({ name: 'thread_name', ph: 'M', pid, tid, args: { name } }),
-    ),
+function deviceEvents(device: DeviceName, slices: readonly Slice[], pid: number): ChromeEvent[] {
+  const out: ChromeEvent[] = [
+    { name: 'process_name', ph: 'M', pid, args: { name: device } },
+    { name: 'process_sort_index', ph: 'M', pid, args: { sort_index: pid } },
   ];
+  let tid = 0;
+  for (const { name, kinds } of ROWS) {
+    const lanes = lanesOf(slices.filter(({ event }) => kinds.includes(event.kind)));
+    for (const [i, lane] of lanes.entries()) {
+      tid += 1;
+      const label = i === 0 ? name : `${name} ${i + 1}`;
+      out.push({ name: 'thread_name', ph: 'M', pid, tid, args: { name: label } });
+      out.push({ name: 'thread_sort_index', ph: 'M', pid, tid, args: { sort_index: tid } });
+      for (const slice of lane) out.push(chromeEvent(slice, pid, tid));
+    }
+  }
+  return out;
 }
 
-function chromeEvent(event: TraceEvent, pid: number, origin: number): ChromeEvent {
-  const { name, kind, startUs, endUs, nodes, run, entry } = event;
+/** The slices in as few lanes as hold them without an overlap: each goes to the first lane that is free. */
+function lanesOf(slices: readonly Slice[]): Slice[][] {
+  const lanes: Slice[][] = [];
+  for (const slice of [...slices].sort((a, b) => a.start - b.start || a.end - b.end)) {
+    const free = lanes.find((lane) => (lane.at(-1)?.end ?? 0) <= slice.start);
+    if (free === undefined) lanes.push([slice]);
+    else free.push(slice);
+  }
+  return lanes;
+}
+
+function chromeEvent({ event, start, end }: Slice, pid: number, tid: number): ChromeEvent {
+  const { name, kind, nodes, run, entry } = event;
   const args = { entry, run, ...(nodes === undefined ? {} : { nodes }) };
-  return { name, ph: 'X', cat: kind, pid, tid: ROWS[kind], ts: startUs - origin, dur: endUs - startUs, args };
+  return { name, ph: 'X', cat: kind, pid, tid, ts: start / 1000, dur: (end - start) / 1000, args };
 }
 
 export interface DeviceSummary {
@@ -85,7 +119,7 @@ export interface TraceSummary {
 export function summarizeTrace(events: readonly TraceEvent[], entry: EntryName = 'step'): TraceSummary {
   const ours = events.filter((event) => event.entry === entry);
   const runs = new Set(ours.map(({ run }) => run)).size;
-  const devices = [...new Set(ours.map(({ device }) => device))].sort();
+  const devices = [...new Set(ours.map(({ device }) => device))].sort(compareDevices);
   const per = Math.max(runs, 1);
   return {
     runs,

@@ -41,6 +41,11 @@ describe('the reference engine', () => {
     await expect(wrong).rejects.toThrow(refusal('PW_FETCH_UNKNOWN'));
   });
 
+  test('refuses to trace, since it would give nothing', async () => {
+    const load = referenceEngine.load(moduleOf(counting), { trace: true });
+    await expect(load).rejects.toThrow(refusal('PW_ENGINE_TRACE'));
+  });
+
   test('has every op', async () => {
     expect((await referenceEngine.probe()).available).toBe(true);
     expect(referenceEngine.ops().every(({ how }) => how.startsWith('interpreted'))).toBe(true);

@@ -1,4 +1,5 @@
 import {
+  compareDevices,
   type DeviceName,
   DTYPE_BYTES,
   elementCount,
@@ -99,7 +100,7 @@ export function summarisePlacement(module: Module, options: { readonly batch: nu
     }
   }
   addRings(tally, nodes, options.batch);
-  const devices = [...tally.devices.values()].sort((a, b) => (a.device < b.device ? -1 : 1));
+  const devices = [...tally.devices.values()].sort((a, b) => compareDevices(a.device, b.device));
   return { devices, traffic: [...tally.traffic.values()] };
 }
 

@@ -1,8 +1,17 @@
 import { builtinKernels, createInterpreter, type Interpreter } from '@placewright/interp';
-import { type Binding, builtinOps, type Module, resourceName, type TensorValue } from '@placewright/ir';
+import {
+  type Binding,
+  builtinOps,
+  type Module,
+  PlacewrightError,
+  resourceName,
+  type TensorValue,
+} from '@placewright/ir';
 import type { Engine, LoadOptions, Session } from '../../engine.js';
 import { sessionClosed, tensorFinder, uninitialized, unknownVariable } from '../../names.js';
 import { devicesOf } from '../../partition.js';
+
+export type { Kernel, KernelContext } from '@placewright/interp';
 
 const INTERPRETED = 'interpreted';
 
@@ -19,8 +28,17 @@ export const referenceEngine: Engine = {
   load: async (module, options = {}) => loadReference(module, options),
 };
 
-function loadReference(module: Module, { registry }: LoadOptions): Session {
-  const interpreter = createInterpreter(module, registry === undefined ? {} : { registry });
+/** Throws PW_ENGINE_TRACE when a trace is asked for. */
+function loadReference(module: Module, { registry, kernels, trace = false }: LoadOptions): Session {
+  if (trace) {
+    throw new PlacewrightError('PW_ENGINE_TRACE', 'the reference engine records no trace', {
+      hint: 'trace a run of the embedded engine, or leave the trace out',
+    });
+  }
+  const interpreter = createInterpreter(module, {
+    ...(registry === undefined ? {} : { registry }),
+    ...(kernels === undefined ? {} : { kernels }),
+  });
   const findTensor = tensorFinder(module);
   let closed = false;
   const open = (): Interpreter => {
