@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { FAULTS } from '../src/mutants/faults.js';
 import { clear, editText } from '../src/mutants/plant.js';
@@ -30,6 +30,15 @@ test('a fault whose text is missing, or there twice, is an error', () => {
   expect(editText('xay', edit, 'x')).toBe('xby');
   expect(() => editText('xy', edit, 'x')).toThrow(/0 times/);
   expect(() => editText('aa', edit, 'x')).toThrow(/2 times/);
+});
+
+test('the text of every fault is there once, in the passes as they are built', () => {
+  for (const { name, edits } of FAULTS) {
+    for (const edit of edits) {
+      const built = new URL(`../../passes/dist/${edit.file}`, import.meta.url);
+      expect(() => editText(readFileSync(built, 'utf8'), edit, name)).not.toThrow();
+    }
+  }
 });
 
 test('the laws catch a sample of the planted faults, and nothing where there is none', {
