@@ -137,7 +137,7 @@ function checkKernels(
     `the interpreter has no kernel for ${[...missing.keys()].sort().join(', ')}`,
     {
       where: { node: nodeName(first) },
-      hint: 'give kernels for pure ops of your own with createInterpreter(module, { registry, kernels })',
+      hint: 'give kernels for pure ops of your own: the option `kernels` of load, or of createInterpreter',
     },
   );
 }
