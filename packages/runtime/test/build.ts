@@ -9,6 +9,7 @@ import {
   type Module,
   type NewNode,
   type NodeId,
+  type OpRegistry,
   type ResourceId,
   type Shape,
   type TensorRef,
@@ -44,8 +45,8 @@ export interface Build {
 }
 
 /** The module that `body` writes; `init` assigns all its variables. Nodes are on the CPU unless told otherwise. */
-export function moduleOf(body: (build: Build) => void): Module {
-  return edit(emptyModule('test'), builtinRegistry, 'build', (editor) => {
+export function moduleOf(body: (build: Build) => void, registry: OpRegistry = builtinRegistry): Module {
+  return edit(emptyModule('test'), registry, 'build', (editor) => {
     const feeds: { name: string; node: NodeId }[] = [];
     const assigns: NodeId[] = [];
     const op: Build['op'] = (name, inputs, attrs = {}, more = {}) => ({

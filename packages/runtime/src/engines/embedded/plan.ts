@@ -22,7 +22,7 @@ import {
 import type { Accumulate } from '../../engine.js';
 import { type Collective, type Partition, partitionRound } from '../../partition.js';
 import { type Region, regionsOf } from '../../regions.js';
-import { emitRegion, unseenGuards } from './emit/region.js';
+import { emitRegion, type OwnEmitters, unseenGuards } from './emit/region.js';
 import { isRuntimeOp } from './op-kinds.js';
 
 /** A place for a value during a run of one device; -1 where a value is not needed. */
@@ -144,6 +144,7 @@ interface Planning {
   readonly models: Map<string, Uint8Array<ArrayBuffer>>;
   readonly hash: (model: Uint8Array) => string;
   readonly accumulate: Accumulate;
+  readonly emitters: OwnEmitters;
   /** Which collective a node is a member of, and its position there. */
   readonly seats: ReadonlyMap<NodeId, { readonly collective: number; readonly member: number }>;
 }
@@ -157,12 +158,13 @@ export interface PlanRequest {
   /** Names of the entry's fetches, then of the extra ones. */
   readonly names: readonly string[];
   readonly accumulate: Accumulate;
+  readonly emitters: OwnEmitters;
   readonly hash: (model: Uint8Array) => string;
 }
 
 /** Plans one round of an entry. Throws PW_ENGINE_*, PW_DEADLOCK, PW_CYCLE. */
 export function planRound(request: PlanRequest): RoundPlan {
-  const { module, entry, round, extra, names, accumulate, hash } = request;
+  const { module, entry, round, extra, names, accumulate, emitters, hash } = request;
   const { graph } = module;
   const partition = partitionRound(module, entry, round, extra, (op) => !isRuntimeOp(op));
   const regions = regionsOf(partition);
@@ -179,7 +181,8 @@ export function planRound(request: PlanRequest): RoundPlan {
     ),
   );
   const models = new Map<string, Uint8Array<ArrayBuffer>>();
-  const planning: Planning = { graph, partition, drafts, homes, tables, models, hash, accumulate, seats };
+  const own = { hash, accumulate, emitters };
+  const planning: Planning = { graph, partition, drafts, homes, tables, models, seats, ...own };
   connect(planning);
   takeFetches(planning, names);
   const all = [...drafts.values()].flat();
@@ -350,7 +353,7 @@ function regionTask(
   if (region.outputs.length === 0) {
     return { ...base, kind: 'kernel', name, op: 'NoOp', attrs: new Map(), types: [], resources: [] };
   }
-  const { model, guards } = emitRegion(planning.graph, region, planning.accumulate);
+  const { model, guards } = emitRegion(planning.graph, region, planning.accumulate, planning.emitters);
   const hash = planning.hash(model);
   planning.models.set(hash, model);
   const seen = [...region.inputs, ...region.outputs, ...unseenGuards(region, guards)].map(tensorKey);

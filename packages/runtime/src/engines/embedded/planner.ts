@@ -10,6 +10,7 @@ import {
   type TensorRef,
 } from '@placewright/ir';
 import type { Accumulate } from '../../engine.js';
+import type { OwnEmitters } from './emit/region.js';
 import { type CollectivePlan, planRound, type RoundPlan } from './plan.js';
 import type { SharedCollective } from './protocol.js';
 
@@ -40,11 +41,17 @@ export interface Planner {
   share(collective: CollectivePlan): SharedCollective;
 }
 
+/** What the models of regions are written with. */
+export interface HowToEmit {
+  readonly accumulate: Accumulate;
+  readonly emitters: OwnEmitters;
+}
+
 /** Plans every entry of a module. Throws PW_ENGINE_*, PW_DEADLOCK, PW_CYCLE. */
-export function createPlanner(module: Module, accumulate: Accumulate): Planner {
+export function createPlanner(module: Module, how: HowToEmit): Planner {
   let next = 0;
   const make = (entry: Entry, extra: readonly TensorRef[]): readonly PlannedRound[] =>
-    planEntry(module, entry, extra, accumulate).map((round) => ({ plan: next++, round }));
+    planEntry(module, entry, extra, how).map((round) => ({ plan: next++, round }));
   const own = new Map(Object.values(module.entries).map((entry) => [entry.name, make(entry, [])]));
   const further = new Map<string, readonly PlannedRound[]>();
   const memory = new Map<string, Pick<SharedCollective, 'rows' | 'sum'>>();
@@ -81,16 +88,11 @@ function dropOldest(plans: Map<string, readonly PlannedRound[]>): readonly Plann
   return oldest[1];
 }
 
-function planEntry(
-  module: Module,
-  entry: Entry,
-  extra: readonly TensorRef[],
-  accumulate: Accumulate,
-): RoundPlan[] {
+function planEntry(module: Module, entry: Entry, extra: readonly TensorRef[], how: HowToEmit): RoundPlan[] {
   const names = fetchNames(module, entry, extra);
   const rounds = Math.max(entry.rounds.length, 1);
   return Array.from({ length: rounds }, (_, round) =>
-    planRound({ module, entry, round, extra, names, accumulate, hash }),
+    planRound({ module, entry, round, extra, names, hash, ...how }),
   );
 }
 

@@ -15,6 +15,7 @@ import {
 import type { LoadOptions, Session, SessionRunOptions } from '../../engine.js';
 import { type FindTensor, sessionClosed, tensorFinder, uninitialized, unknownVariable } from '../../names.js';
 import { devicesOf } from '../../partition.js';
+import type { OwnEmitters } from './emit/region.js';
 import { createPlanner, type PlannedRound, type Planner } from './planner.js';
 import { type Pool, startPool } from './pool.js';
 import type { ToWorker } from './protocol.js';
@@ -27,13 +28,16 @@ import { type Spawn, spawnThread } from './thread.js';
 /** Beyond this a process would be threads and channels, and little else. */
 const MAX_WORKERS = 64;
 const DEFAULT_TIMEOUT_MS = 120_000;
+const NO_EMITTERS: OwnEmitters = new Map();
+
 /** Loads a module: plans every entry, starts the workers and prepares the regions. Throws PW_ENGINE_*, PW_DEADLOCK. */
 export async function loadSession(
   module: Module,
   options: LoadOptions = {},
   spawn: Spawn = spawnThread,
 ): Promise<Session> {
-  checkSupport(module, options.registry ?? builtinRegistry);
+  const { registry = builtinRegistry, emitters = NO_EMITTERS, accumulate = 'float32' } = options;
+  checkSupport(module, { registry, emitters });
   const devices = devicesOf(module);
   if (devices.length > MAX_WORKERS) {
     throw new PlacewrightError(
@@ -42,7 +46,7 @@ export async function loadSession(
       { hint: 'compile for fewer devices' },
     );
   }
-  const planner = createPlanner(module, options.accumulate ?? 'float32');
+  const planner = createPlanner(module, { accumulate, emitters });
   const own = planner.own();
   const resources = resourcesByDevice(module);
   const threads = options.threadsPerDevice ?? threadsFor(own);

@@ -12,7 +12,7 @@ import {
 import type { OpSupport } from '../../engine.js';
 import { REGION_DTYPES } from './emit/context.js';
 import { throwRefused } from './emit/refuse.js';
-import { whyNot } from './emit/region.js';
+import { type OwnEmitters, whyNot } from './emit/region.js';
 import { emitters } from './emit/table.js';
 import { isRuntimeOp, runtimeOps } from './op-kinds.js';
 
@@ -37,24 +37,43 @@ function typeList(dtypes: readonly DType[]): string {
   return all ? `not ${REFUSED_TYPES.join(', ')}` : dtypes.join(', ');
 }
 
+/** The ops that a module may have, and how those that are not built in are written. */
+export interface KnownOps {
+  readonly registry: OpRegistry;
+  readonly emitters: OwnEmitters;
+}
+
 /** Throws PW_ENGINE_OP with every op of the module's entries that cannot run here, and the first nodes that have it. */
-export function checkSupport(module: Module, registry: OpRegistry): void {
+export function checkSupport(module: Module, known: KnownOps): void {
   const nodes = new Set(
     Object.values(module.entries).flatMap((entry: Entry) => [...entryNodes(module, entry)]),
   );
   const reasons = new Map<string, string[]>();
   for (const id of nodes) {
     const node = nodeOf(module.graph, id);
-    const why = refusal(module, registry, node);
+    const why = refusal(module, known, node);
     if (why !== undefined) reasons.set(why, [...(reasons.get(why) ?? []), nodeName(node)]);
   }
   throwRefused(reasons);
 }
 
-function refusal(module: Module, registry: OpRegistry, node: Node): string | undefined {
+function refusal(module: Module, known: KnownOps, node: Node): string | undefined {
   if (node.op === 'Barrier') return 'Barrier: one process has no tasks to wait for';
-  if (!isRuntimeOp(node.op))
-    return registry.ops.has(node.op) ? whyNot(module.graph, node) : `the unknown op ${node.op}`;
+  if (!isRuntimeOp(node.op)) return regionRefusal(module, known, node);
   const half = node.outputs.find(({ dtype }) => REFUSED_TYPES.includes(dtype));
   return half === undefined ? undefined : `${node.op} on ${half.dtype}`;
+}
+
+function regionRefusal(
+  { graph }: Module,
+  { registry, emitters: own }: KnownOps,
+  node: Node,
+): string | undefined {
+  const { op } = node;
+  const decl = registry.ops.get(op);
+  if (decl === undefined) return `the unknown op ${op}`;
+  if (!own.has(op) && !Object.hasOwn(emitters, op))
+    return `${op}, an op of your own without an ONNX emitter: give one with the option emitters`;
+  if (own.has(op) && decl.effect.kind !== 'pure') return `${op}: an emitter is for pure ops alone`;
+  return whyNot(graph, node, own);
 }

@@ -37,8 +37,16 @@ export interface RegionModel {
   readonly guards: readonly Guard[];
 }
 
+/** Emitters of ops that are not built in, or in the place of those that are, by op. */
+export type OwnEmitters = ReadonlyMap<string, Emitter>;
+
 /** Writes a region. The guards' tensors are outputs too where they are no inputs. Throws PW_ENGINE_OP, PW_ATTR_*. */
-export function emitRegion(graph: Graph, body: RegionBody, accumulate: Accumulate): RegionModel {
+export function emitRegion(
+  graph: Graph,
+  body: RegionBody,
+  accumulate: Accumulate,
+  own: OwnEmitters,
+): RegionModel {
   const builder = graphBuilder();
   const values: RegionValues = {
     builder,
@@ -54,7 +62,7 @@ export function emitRegion(graph: Graph, body: RegionBody, accumulate: Accumulat
     builder.input(`i${i}`, dtype, shape);
     values.forms.set(tensorKey(ref), { plain: `i${i}` });
   });
-  for (const node of body.nodes) emitNode(values, node);
+  for (const node of body.nodes) emitNode(values, node, own);
   throwRefused(values.refusals);
   [...body.outputs, ...unseenGuards(body, values.guards)].forEach((ref, i) => {
     const { dtype, shape } = tensorTypeOf(graph, ref);
@@ -75,8 +83,8 @@ export function unseenGuards(body: RegionBody, guards: readonly Guard[]): Tensor
 }
 
 /** A node that is refused gets outputs all the same, so that those after it can be looked at too. */
-function emitNode(values: RegionValues, node: Node): void {
-  const found = emitterOf(node.op);
+function emitNode(values: RegionValues, node: Node, own: OwnEmitters): void {
+  const found = own.get(node.op) ?? emitterOf(node.op);
   try {
     if (found === undefined || 'refused' in found) throw new Refused(`${node.op} has no form in ONNX`);
     emitWith(found, emitContext(values, node), values.accumulate);
@@ -97,8 +105,8 @@ function emitWith(found: Emitter, context: EmitContext, accumulate: Accumulate):
 }
 
 /** Why a node cannot be in a region; undefined when it can, as far as its op and types say. */
-export function whyNot(graph: Graph, node: Node): string | undefined {
-  const found = emitterOf(node.op);
+export function whyNot(graph: Graph, node: Node, own: OwnEmitters): string | undefined {
+  const found = own.get(node.op) ?? emitterOf(node.op);
   if (found === undefined) return `the embedded engine does not know ${node.op}`;
   if ('refused' in found) return `${node.op}: ${found.refused}`;
   const inputs = node.inputs.map((ref) => tensorTypeOf(graph, ref).dtype);
