@@ -15,6 +15,8 @@ export interface ErrorPlace {
   /** File (and line) of the user's input. */
   readonly file?: string;
   readonly line?: number;
+  /** Counted from 1, in UTF-16 units. */
+  readonly column?: number;
   /** Neighbouring lines of the text form. */
   readonly excerpt?: readonly string[];
 }
@@ -84,9 +86,9 @@ export function visibleLines(text: string): string {
 
 /** The error in a few lines, as a command prints it; never a stack trace, and no character that a terminal obeys. */
 export function formatError(error: PlacewrightError): string {
-  const { node, pass, file, line, excerpt } = error.where;
+  const { node, pass, excerpt } = error.where;
   const places = [
-    file === undefined ? '' : line === undefined ? file : `${file}:${line}`,
+    textPlace(error.where),
     node === undefined ? '' : `node ${node}`,
     pass === undefined ? '' : `pass ${pass}`,
   ].filter((text) => text !== '');
@@ -95,6 +97,16 @@ export function formatError(error: PlacewrightError): string {
   if (excerpt !== undefined) lines.push(...excerpt.map((text) => `  | ${visible(text)}`));
   if (error.hint !== '') lines.push(`  do: ${visible(error.hint)}`);
   return lines.join('\n');
+}
+
+/** `model.pw:4:24`, which editors open; `line 4, column 24` where the file is not known. */
+function textPlace({ file, line, column }: ErrorPlace): string {
+  const counts = [line, column].filter((count) => count !== undefined);
+  if (file !== undefined) return [file, ...counts].join(':');
+  return ['line', 'column']
+    .slice(0, counts.length)
+    .map((word, i) => `${word} ${counts[i]}`)
+    .join(', ');
 }
 
 /** The word of `words` nearest to `word` by edit distance, for "did you mean"; undefined when none is near. */

@@ -95,6 +95,10 @@ export function moduleFromJson(value: unknown, options: JsonOptions = {}): Modul
   return module;
 }
 
+/** For errors of which the message says all. */
+const FORM_HINT =
+  'a module is {"format": "placewright", "version": 1, "name": …}; `placewright compile --json FILE` writes one';
+
 function decodeModule(value: unknown, { constants = new Map(), file }: JsonOptions): Module {
   try {
     return fromDocument(document(constants)(value));
@@ -103,7 +107,7 @@ function decodeModule(value: unknown, { constants = new Map(), file }: JsonOptio
     const where = error.where();
     throw new PlacewrightError('PW_JSON', `${where === '' ? 'the module' : where} ${error.message}`, {
       where: file === undefined ? {} : { file },
-      hint: error.hint,
+      hint: error.hint || FORM_HINT,
     });
   }
 }
@@ -145,7 +149,10 @@ function fromDocument(found: Document): Module {
 
 function freeId<T extends NodeId | ResourceId>(id: T, nextId: number): T {
   if (Number(id.slice(1)) < nextId) return id;
-  throw new Misfit(`has the id ${id}, which is not below nextId ${nextId}`);
+  throw new Misfit(
+    `has the id ${id}, which is not below nextId ${nextId}`,
+    `write "nextId": ${Number(id.slice(1)) + 1} or more`,
+  );
 }
 
 function byKey<K extends string, T>(list: string, items: readonly T[], keyOf: (item: T) => K): Map<K, T> {
@@ -153,7 +160,10 @@ function byKey<K extends string, T>(list: string, items: readonly T[], keyOf: (i
   items.forEach((item, i) => {
     const key = keyOf(item);
     if (out.has(key)) {
-      const misfit = new Misfit(`is a second ${key}`);
+      const misfit = new Misfit(
+        `is a second ${key}`,
+        'each id and each entry stands once: rename one of the two',
+      );
       misfit.path.push(list, i);
       throw misfit;
     }
@@ -170,7 +180,7 @@ function faultIn(
   const code = invariant === 'types-match' ? 'PW_PARSE_TYPE' : 'PW_JSON';
   const excerpt = subject === null ? [] : excerptAround(module, subject as NodeId);
   return new PlacewrightError(code, message, {
-    hint,
+    hint: hint || FORM_HINT,
     where: {
       ...(file === undefined ? {} : { file }),
       ...(name === null ? {} : { node: name }),

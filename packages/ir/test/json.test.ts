@@ -70,8 +70,9 @@ describe('hostile JSON', () => {
         file: 'm.json',
       });
     } catch (error) {
-      if (error instanceof PlacewrightError) return error;
-      throw error;
+      if (!(error instanceof PlacewrightError)) throw error;
+      expect(error.hint, error.message).not.toBe('');
+      return error;
     }
     throw new Error('the JSON was read without an error');
   }
@@ -88,6 +89,7 @@ describe('hostile JSON', () => {
 
   const cases: readonly (readonly [what: string, change: (json: Loose) => unknown, message: RegExp])[] = [
     ['no object', () => [], /^the module is a list, not an object/],
+    ['no format', (json) => ({ nodes: json.nodes }), /^the module lacks "format"/],
     ['another format', set('format', 'onnx'), /^format is "onnx"/],
     ['another version', set('version', 2), /^version is 2/],
     ['an unknown field', set('nodez', []), /unknown field "nodez"/],

@@ -44,7 +44,9 @@ export function describe(value: unknown): string {
 
 export const text: Decoder<string> = (value) => {
   if (typeof value !== 'string') throw new Misfit(`is ${describe(value)}, not a string`);
-  if (value.length > MAX_STRING) throw new Misfit('is a string that is too long');
+  if (value.length > MAX_STRING) {
+    throw new Misfit('is a string that is too long', `at most ${MAX_STRING} characters`);
+  }
   return value;
 };
 

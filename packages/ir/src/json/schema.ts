@@ -114,13 +114,20 @@ function tensor(constants: ConstantTable): Decoder<TensorValue> {
     const found = read(value);
     if (found.base64 === undefined) return tableTensor(found, constants);
     const bytes = fromBase64(found.base64);
-    if (bytes === null) throw new Misfit('has a "base64" that is none');
+    if (bytes === null) {
+      throw new Misfit('has a "base64" that is none', 'write the bytes of the elements, little-endian');
+    }
     return tensorFromBytes(found.dtype, found.shape, bytes);
   };
 }
 
 function tableTensor({ dtype, shape, hash }: TensorRecord, constants: ConstantTable): TensorValue {
-  if (hash === undefined) throw new Misfit('lacks "base64" or "hash"');
+  if (hash === undefined) {
+    throw new Misfit(
+      'lacks "base64" or "hash"',
+      'give the elements as "base64", or the "hash" of a constant of the file beside',
+    );
+  }
   const value = constants.get(hash);
   if (value === undefined) {
     throw new Misfit(
@@ -140,7 +147,12 @@ function attrs(constants: ConstantTable): Decoder<Attrs> {
   return (value) => {
     const out = new Map<string, Attr>();
     for (const { name, kind, value: content } of list(value)) {
-      if (out.has(name)) throw new Misfit(`has the attribute ${JSON.stringify(name)} twice`);
+      if (out.has(name)) {
+        throw new Misfit(
+          `has the attribute ${JSON.stringify(name.slice(0, 80))} twice`,
+          'keep one of the two',
+        );
+      }
       out.set(name, { kind, value: content } as Attr);
     }
     return out;

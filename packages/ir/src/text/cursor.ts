@@ -12,6 +12,10 @@ const NUMBER = /[+-]?(?:inf|nan|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?![\w./-])/y;
 const DEVICE = /[\w:/*]+/y;
 const HASH = /sha256:[0-9a-f]+/y;
 
+/** For errors of which the message says all. */
+const FORM_HINT =
+  'docs/text-form.md shows how each line is written; `placewright compile --out FILE` writes a text anew';
+
 /** What an error in a text tells beside its message. */
 export interface FaultOptions {
   readonly code?: string;
@@ -41,16 +45,17 @@ export class Cursor {
 
   /** An error here, to be thrown. */
   fault(message: string, options: FaultOptions = {}): PlacewrightError {
-    const { code = 'PW_PARSE', hint, node, at = this.pos, cause } = options;
+    const { code = 'PW_PARSE', hint = '', node, at = this.pos, cause } = options;
     const { line, column, excerpt } = placeOf(this.text, at);
-    return new PlacewrightError(code, `line ${line}, column ${column}: ${message}`, {
+    return new PlacewrightError(code, message, {
       where: {
         line,
+        column,
         excerpt,
         ...(this.file === undefined ? {} : { file: this.file }),
         ...(node === undefined ? {} : { node }),
       },
-      ...(hint === undefined ? {} : { hint }),
+      hint: hint || FORM_HINT,
       cause,
     });
   }
@@ -80,7 +85,11 @@ export class Cursor {
   }
 
   endLine(): void {
-    if (!this.atLineEnd()) throw this.fault(`unexpected ${this.found()} at the end of the line`);
+    if (!this.atLineEnd()) {
+      throw this.fault(`unexpected ${this.found()} at the end of the line`, {
+        hint: 'each line holds one thing; take the rest away, or begin a line with it',
+      });
+    }
   }
 
   /** Takes `token` if it comes next. */
@@ -223,7 +232,10 @@ export class Cursor {
     pattern.lastIndex = this.pos;
     if (!pattern.test(this.text)) return null;
     const token = this.text.slice(this.pos, pattern.lastIndex);
-    if (token.length > MAX_TOKEN) throw this.fault(`a word of ${token.length} characters is too long`);
+    if (token.length > MAX_TOKEN)
+      throw this.fault(`a word of ${token.length} characters is too long`, {
+        hint: `write at most ${MAX_TOKEN} characters without quotes; longer names stand in quotes`,
+      });
     this.pos = pattern.lastIndex;
     return token;
   }

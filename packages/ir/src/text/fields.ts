@@ -33,7 +33,9 @@ export function parseFields<T>(cursor: Cursor, table: FieldTable<T>, into: T): v
     const key = cursor.word('a field');
     const read = table.get(key);
     if (read === undefined) throw unknownField(cursor, key, [...table.keys()], at);
-    if (seen.includes(key)) throw cursor.fault(`${key} is given twice`, { at });
+    if (seen.includes(key)) {
+      throw cursor.fault(`${key} is given twice`, { at, hint: 'keep one of the two' });
+    }
     seen.push(key);
     cursor.expect('=');
     read(cursor, into);
@@ -69,14 +71,20 @@ export function parseNodeId(cursor: Cursor): NodeId {
   const at = cursor.pos;
   const id = parseId(cursor);
   if (id.startsWith('n')) return id as NodeId;
-  throw cursor.fault(`%${id} is a resource, but a node must stand here`, { at });
+  throw cursor.fault(`%${id} is a resource, but a node must stand here`, {
+    at,
+    hint: 'nodes are %n0, %n1, …',
+  });
 }
 
 export function parseResourceId(cursor: Cursor): ResourceId {
   const at = cursor.pos;
   const id = parseId(cursor);
   if (id.startsWith('r')) return id as ResourceId;
-  throw cursor.fault(`%${id} is a node, but a resource must stand here`, { at });
+  throw cursor.fault(`%${id} is a node, but a resource must stand here`, {
+    at,
+    hint: 'resources are %r0, %r1, …',
+  });
 }
 
 /** `%n5:1`, or `%n5` for its first output. */

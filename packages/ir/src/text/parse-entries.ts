@@ -16,7 +16,12 @@ export const ENTRY_LINES = ['feed', 'fetch', 'round', 'run'] as const;
 export function parseEntryHead(cursor: Cursor, entries: ReadonlyMap<EntryName, Entry>): EntryDraft {
   const at = cursor.pos;
   const name = cursor.oneOf(ENTRY_NAMES, 'entry');
-  if (entries.has(name)) throw cursor.fault(`the entry ${name} is there twice`, { at });
+  if (entries.has(name)) {
+    throw cursor.fault(`the entry ${name} is there twice`, {
+      at,
+      hint: 'put all its lines below one of the two',
+    });
+  }
   return { name, feeds: [], fetches: [], rounds: [] };
 }
 
@@ -34,7 +39,11 @@ export function parseEntryLine(cursor: Cursor, kind: (typeof ENTRY_LINES)[number
       return;
     case 'run': {
       const round = entry.rounds.at(-1);
-      if (round === undefined) throw cursor.fault('targets stand below their round');
+      if (round === undefined) {
+        throw cursor.fault('targets stand below their round', {
+          hint: 'write a line `round` before the `run`',
+        });
+      }
       while (!cursor.atLineEnd()) round.push(parseNodeId(cursor));
       return;
     }

@@ -75,7 +75,9 @@ export function parseTraining(cursor: Cursor): TrainingSpec {
   const left = new Set(Object.keys(fields).filter((key) => fields[key as keyof TrainingFields] !== null));
   const take: Take = (key) => {
     const value = fields[key];
-    if (value === null) throw cursor.fault(`training lacks ${key}`, { at });
+    if (value === null) {
+      throw cursor.fault(`training lacks ${key}`, { at, hint: `add ${key}=… to the line` });
+    }
     left.delete(key);
     return value;
   };
@@ -85,7 +87,7 @@ export function parseTraining(cursor: Cursor): TrainingSpec {
   if (left.size === 0) return spec;
   throw cursor.fault(
     `${[...left].join(', ')} cannot stand with optimizer=${optimizer.kind} clip=${clip.kind}`,
-    { at },
+    { at, hint: 'take them away, or name the optimizer and the clipping that they belong to' },
   );
 }
 
@@ -140,7 +142,9 @@ const TASK = fieldTable<{ address: string | null }>({ address: (cursor) => curso
 
 function parseTask(cursor: Cursor, cluster: ClusterDraft): void {
   const job = cluster.jobs.at(-1);
-  if (job === undefined) throw cursor.fault('a task stands below its job');
+  if (job === undefined) {
+    throw cursor.fault('a task stands below its job', { hint: 'write a line `job NAME` before it' });
+  }
   const index = cursor.int('the index of a task');
   const fields: { address: string | null } = { address: null };
   parseFields(cursor, TASK, fields);
@@ -152,7 +156,9 @@ const DEVICE = fieldTable<{ memory: number | null }>({ memory: float('memory') }
 
 function parseClusterDevice(cursor: Cursor, cluster: ClusterDraft): void {
   const task = cluster.jobs.at(-1)?.tasks.at(-1);
-  if (task === undefined) throw cursor.fault('a device stands below its task');
+  if (task === undefined) {
+    throw cursor.fault('a device stands below its task', { hint: 'write a line `task INDEX` before it' });
+  }
   const type = cursor.name('the type of a device');
   const index = cursor.int('the index of a device');
   const fields: { memory: number | null } = { memory: null };
@@ -176,7 +182,10 @@ function parseLink(cursor: Cursor, cluster: ClusterDraft): void {
   parseFields(cursor, LINK, fields);
   const { bandwidth, latency } = fields;
   if (bandwidth === null || latency === null) {
-    throw cursor.fault('a link has bandwidth=… (bytes a second) and latency=… (seconds)', { at });
+    throw cursor.fault('a link lacks its bandwidth or its latency', {
+      at,
+      hint: 'write bandwidth=… (bytes a second) and latency=… (seconds)',
+    });
   }
   cluster.links.push({ a, b, bandwidth, latency });
 }

@@ -89,7 +89,12 @@ function parseAttrs(cursor: Cursor, constants: ConstantTable): Attrs {
   listOf(cursor, '}', () => {
     const at = cursor.pos;
     const name = cursor.name('an attribute');
-    if (attrs.has(name)) throw cursor.fault(`the attribute ${JSON.stringify(name)} is given twice`, { at });
+    if (attrs.has(name)) {
+      throw cursor.fault(`the attribute ${JSON.stringify(name)} is given twice`, {
+        at,
+        hint: 'keep one of the two',
+      });
+    }
     cursor.expect('=');
     attrs.set(name, parseAttr(cursor, constants));
   });

@@ -126,14 +126,20 @@ function parseStatement(cursor: Cursor, draft: Draft, constants: ConstantTable):
 
 function parseEnd(cursor: Cursor): false {
   cursor.endLine();
-  if (cursor.nextLine()) throw cursor.fault('the text goes on after its "end"');
+  if (cursor.nextLine()) {
+    throw cursor.fault('the text goes on after its "end"', {
+      hint: 'one file holds one module: take the rest away',
+    });
+  }
   return false;
 }
 
 function parseDefinition(cursor: Cursor, draft: Draft, constants: ConstantTable): void {
   const at = cursor.pos;
   const id = parseId(cursor);
-  if (draft.offsets.has(id)) throw cursor.fault(`%${id} is defined twice`, { at });
+  if (draft.offsets.has(id)) {
+    throw cursor.fault(`%${id} is defined twice`, { at, hint: 'give one of the two an id that is free' });
+  }
   draft.offsets.set(id, at);
   cursor.expect('=');
   if (isNodeId(id)) draft.nodes.set(id, parseNode(cursor, id, constants));
@@ -149,7 +155,9 @@ function parseLine(
   at: number,
 ): void {
   const once = (before: unknown): void => {
-    if (before !== null) throw cursor.fault(`${word} is there twice`, { at });
+    if (before !== null) {
+      throw cursor.fault(`${word} is there twice`, { at, hint: 'keep one of the two lines' });
+    }
   };
   switch (word) {
     case 'module':
@@ -190,10 +198,17 @@ const isEntryLine = (word: InnerLine): word is (typeof ENTRY_LINES)[number] =>
 
 function parseInnerLine(cursor: Cursor, word: InnerLine, draft: Draft, at: number): void {
   if (isEntryLine(word)) {
-    if (draft.entry === null) throw cursor.fault(`${word} stands below an entry`, { at });
+    if (draft.entry === null) {
+      throw cursor.fault(`${word} stands below an entry`, {
+        at,
+        hint: 'write a line `entry NAME` before it',
+      });
+    }
     parseEntryLine(cursor, word, draft.entry);
   } else {
-    if (draft.cluster === null) throw cursor.fault(`${word} stands below cluster`, { at });
+    if (draft.cluster === null) {
+      throw cursor.fault(`${word} stands below cluster`, { at, hint: 'write a line `cluster` before it' });
+    }
     parseClusterLine(cursor, word, draft.cluster);
   }
 }
@@ -206,7 +221,12 @@ function parseNames(cursor: Cursor): string[] {
 
 function moduleOf(cursor: Cursor, draft: Draft): Module {
   const { header, resources, nodes, roles, decisions, training, cluster } = draft;
-  if (header === null) throw cursor.fault('the line module "name" is missing');
+  if (header === null) {
+    throw cursor.fault('the line module "name" is missing', {
+      at: 0,
+      hint: `write module "name" towers=… below "placewright ${TEXT_VERSION}"`,
+    });
+  }
   return {
     name: header.name,
     graph: { nodes },

@@ -115,7 +115,9 @@ function dtypeAttr(cursor: Cursor, dtype: DType, at: number, constants: Constant
   if (cursor.peek() !== '[') return { kind: 'dtype', value: dtype };
   const shape = parseShape(cursor);
   const known = shape.filter((dim) => dim !== null);
-  if (known.length < shape.length) throw cursor.fault('a constant has no unknown dimension', { at });
+  if (known.length < shape.length) {
+    throw cursor.fault('a constant has no unknown dimension', { at, hint: 'write a number for each ?' });
+  }
   cursor.expect('(', 'the elements follow in brackets, or the hash of the constant');
   const hash = cursor.tryHash();
   if (hash === null) return { kind: 'tensor', value: inlineTensor(cursor, dtype, known, at) };
@@ -126,7 +128,11 @@ function dtypeAttr(cursor: Cursor, dtype: DType, at: number, constants: Constant
 function inlineTensor(cursor: Cursor, dtype: DType, shape: readonly number[], at: number): TensorValue {
   const tokens = listOf(cursor, ')', () => {
     const token = cursor.tryNumber();
-    if (token === null) throw cursor.fault(`expected a number, found ${cursor.found()}`);
+    if (token === null) {
+      throw cursor.fault(`expected a number, found ${cursor.found()}`, {
+        hint: `elements of ${dtype} stand with commas between them, up to a )`,
+      });
+    }
     return dtype.includes('int') || dtype === 'bool'
       ? integerElement(cursor, token, dtype)
       : cursor.toFloat(token, 'an element');
@@ -154,6 +160,7 @@ function integerElement(cursor: Cursor, token: string, dtype: DType): number | b
   }
   throw cursor.fault(`an element of ${dtype} cannot be ${token.slice(0, 40)}`, {
     at: cursor.pos - token.length,
+    hint: 'write a whole number from -2⁶³ to 2⁶³ − 1',
   });
 }
 

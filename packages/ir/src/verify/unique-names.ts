@@ -4,7 +4,7 @@ import { nodeName, type Resource, resourceName } from '../graph.js';
 import { type Invariant, nodeViolation, resourceViolation, shown, type Violation } from './invariant.js';
 
 const NAME = 'unique-names';
-const HINT = 'names are made unique by the editor; do not write them past it';
+const HINT = 'rename one of the two; an editor makes names unique by itself';
 
 /** No two nodes are shown under one name, and no two resources of one kind and task share an identity. */
 export const uniqueNames: Invariant = {
