@@ -40,6 +40,8 @@ export interface RegionValues {
   readonly builder: GraphBuilder;
   readonly graph: Graph;
   readonly accumulate: Accumulate;
+  /** The node of the region that makes a tensor, where nothing but one other node of the region takes it. */
+  readonly makers: ReadonlyMap<string, Node>;
   readonly forms: Map<string, Forms>;
   /** Other things made from tensors once: transposed filters. */
   readonly derived: Map<string, string>;
@@ -79,6 +81,11 @@ export interface EmitContext {
   wide(index: number): string;
   /** What `make` adds, made once for each input and key. */
   derived(index: number, key: string, make: () => string): string;
+  /**
+   * The node that makes an input, where this one alone takes it, so that the two may be written as one; null where there
+   * is none, or every op is to round by itself.
+   */
+  maker(index: number): EmitContext | null;
   set(port: number, name: string): void;
   /** Sets an output by its form with channels first, of a [batch, height, width, channels] tensor. */
   setImage(port: number, name: string): void;
@@ -122,6 +129,10 @@ export function emitContext(values: RegionValues, node: Node): EmitContext {
       const name = values.derived.get(full) ?? make();
       values.derived.set(full, name);
       return name;
+    },
+    maker: (index) => {
+      const found = values.accumulate === 'float64' ? undefined : values.makers.get(tensorKey(ref(index)));
+      return found === undefined ? null : emitContext(values, found);
     },
     set: (port, name) => {
       made(port).plain = name;

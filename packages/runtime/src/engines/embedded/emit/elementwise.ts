@@ -15,12 +15,25 @@ export function pointwise(
   const asImages =
     indices.some((index) => context.isImage(index)) && ranks.every((rank) => rank === 4 || rank === 0);
   if (!asImages) {
-    context.set(0, make(indices.map((index) => context.input(index))));
+    context.set(0, make(indices.map((index) => operand(context, index))));
     return;
   }
   context.setImage(
     0,
     make(indices.map((index) => (ranks[index] === 4 ? context.image(index) : context.input(index)))),
+  );
+}
+
+/**
+ * An input as it is, but a scalar with a dimension for each of the result's where the last of these is 1: ONNX Runtime
+ * would take one element at a time.
+ */
+function operand(context: EmitContext, index: number): string {
+  const { shape } = context.output();
+  if (context.type(index).shape.length > 0 || shape.at(-1) !== 1) return context.input(index);
+  const ones = context.builder.ints(shape.map(() => 1));
+  return context.derived(index, `rank ${shape.length}`, () =>
+    context.builder.op('Reshape', [context.input(index), ones]),
   );
 }
 
@@ -65,14 +78,6 @@ export const squaredDifference = emitter('Sub, Mul', ARITHMETIC, (context) =>
   }),
 );
 
-export const addN = emitter('Add', ARITHMETIC, (context) => {
-  if (context.inputCount === 1) context.alias();
-  else
-    pointwise(context, ([first = '', ...rest]) =>
-      rest.reduce((sum, next) => context.builder.op('Add', [sum, next]), first),
-    );
-});
-
 export const select = emitter(
   'Where',
   ['float32', 'float64', 'int32', 'int64', 'uint8'],
@@ -85,15 +90,6 @@ export const clipByValue = emitter('Max, Min', FLOATING, (context) =>
     context.builder.op('Min', [context.builder.op('Max', [x, lo]), hi]),
   ),
 );
-
-/** `gradients` where `features` are above zero. */
-export const reluGrad = emitter('Greater, Where', FLOATING, (context) => {
-  const { builder } = context;
-  const zero = builder.scalar(context.type(0).dtype, 0);
-  pointwise(context, ([gradients = '', features = '']) =>
-    builder.op('Where', [builder.op('Greater', [features, zero]), gradients, zero]),
-  );
-});
 
 /** Makes output 0 its input. */
 export const identity = emitter('none (another name)', REGION_DTYPES, (context) => context.alias());

@@ -22,17 +22,6 @@ export function perChannel(context: EmitContext, vector: string, rank: number): 
   return context.builder.op('Reshape', [vector, context.builder.ints(dims)]);
 }
 
-export const biasAdd = emitter('Add', FLOATING, (context) => {
-  const { builder } = context;
-  const rank = context.type(0).shape.length;
-  const bias = context.input(1);
-  if (isNchw(context)) context.set(0, builder.op('Add', [context.input(0), perChannel(context, bias, rank)]));
-  else if (context.isImage(0)) {
-    const shaped = context.derived(1, 'per channel', () => perChannel(context, bias, 4));
-    context.setImage(0, builder.op('Add', [context.image(0), shaped]));
-  } else context.set(0, builder.op('Add', [context.input(0), bias]));
-});
-
 const channelSums = emitter('ReduceSum', FLOATING, (context) => {
   const { builder } = context;
   const rank = context.type(0).shape.length;

@@ -52,6 +52,7 @@ export function emitRegion(
     builder,
     graph,
     accumulate,
+    makers: soleMakers(body),
     forms: new Map(),
     derived: new Map(),
     guards: [],
@@ -97,6 +98,24 @@ function emitNode(values: RegionValues, node: Node, own: OwnEmitters): void {
       values.forms.set(tensorKey({ node: node.id, port }), { plain: '', image: '', wide: '' });
     });
   }
+}
+
+/** For each tensor that one node of the region makes and one other takes, once, the node that makes it. */
+function soleMakers({ nodes, outputs }: RegionBody): Map<string, Node> {
+  const uses = new Map<string, number>();
+  const use = (ref: TensorRef): void => {
+    uses.set(tensorKey(ref), (uses.get(tensorKey(ref)) ?? 0) + 1);
+  };
+  for (const node of nodes) node.inputs.forEach(use);
+  outputs.forEach(use);
+  const makers = new Map<string, Node>();
+  for (const node of nodes) {
+    node.outputs.forEach((_, port) => {
+      const key = tensorKey({ node: node.id, port });
+      if (uses.get(key) === 1) makers.set(key, node);
+    });
+  }
+  return makers;
 }
 
 function emitWith(found: Emitter, context: EmitContext, accumulate: Accumulate): void {

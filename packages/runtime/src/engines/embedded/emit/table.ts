@@ -3,6 +3,7 @@ import * as array from './array.js';
 import type { Emitter, Refusal } from './context.js';
 import * as conv from './conv.js';
 import * as elementwise from './elementwise.js';
+import * as fused from './fused.js';
 import * as math from './math.js';
 import * as nn from './nn.js';
 import * as norm from './norm.js';
@@ -45,7 +46,7 @@ export const emitters = {
   Tanh: elementwise.tanh,
   Sigmoid: elementwise.sigmoid,
   Abs: elementwise.abs,
-  AddN: elementwise.addN,
+  AddN: fused.addN,
   Equal: elementwise.equal,
   Greater: elementwise.greater,
   GreaterEqual: elementwise.greaterEqual,
@@ -53,13 +54,13 @@ export const emitters = {
   Select: elementwise.select,
   ClipByValue: elementwise.clipByValue,
   Relu: elementwise.relu,
-  ReluGrad: elementwise.reluGrad,
+  ReluGrad: fused.reluGrad,
   MatMul: math.matMul,
   Sum: math.sum,
   Mean: math.mean,
   Max: math.max,
   L2Loss: math.l2Loss,
-  BiasAdd: nn.biasAdd,
+  BiasAdd: fused.biasAdd,
   BiasAddGrad: nn.biasAddGrad,
   Softmax: nn.softmax,
   LogSoftmax: nn.logSoftmax,

@@ -31,6 +31,7 @@ export interface GraphBuilder {
   input(name: string, dtype: DType, shape: Shape): void;
   output(value: string, name: string, dtype: DType, shape: Shape): void;
   cast(value: string, dtype: DType): string;
+  /** The graph of what the outputs need. */
   finish(name: string): OnnxGraph;
 }
 
@@ -84,7 +85,25 @@ export function graphBuilder(): GraphBuilder {
       outputs.push({ name, dtype, shape });
     },
     cast: (value, dtype) => single('', 'Cast', [value], { to: onnxDType(dtype) }),
-    finish: (name) => ({ name, nodes, initializers, inputs, outputs }),
+    finish: (name) => ({ name, ...needed(nodes, initializers, outputs), inputs, outputs }),
+  };
+}
+
+/** What the outputs need: emitters may add what others then do without. Nodes stand after what they take. */
+function needed(
+  nodes: readonly OnnxNode[],
+  initializers: ReadonlyMap<string, OnnxTensor>,
+  outputs: readonly OnnxValue[],
+): Pick<OnnxGraph, 'nodes' | 'initializers'> {
+  const names = new Set(outputs.map(({ name }) => name));
+  const kept = [...nodes].reverse().filter((node) => {
+    const isNeeded = node.outputs.some((name) => names.has(name));
+    if (isNeeded) for (const name of node.inputs) names.add(name);
+    return isNeeded;
+  });
+  return {
+    nodes: kept.reverse(),
+    initializers: new Map([...initializers].filter(([name]) => names.has(name))),
   };
 }
 
