@@ -14,9 +14,12 @@ export interface Io {
 export interface Output {
   write(text: string): void;
   readonly isTerminal: boolean;
-  /** Characters of a line; 100 where nobody knows. */
+  /** Characters of a line; 80 where nobody knows. */
   readonly columns: number;
 }
+
+/** Width of a line in a file or a pipe. */
+export const DEFAULT_COLUMNS = 80;
 
 /** Signals that ask to come to an end. */
 const STOPPING = ['SIGINT', 'SIGTERM'] as const;
@@ -54,7 +57,7 @@ export function processOutput(stream: NodeJS.WriteStream): Output {
     },
     isTerminal: stream.isTTY === true,
     get columns() {
-      return stream.columns || 100;
+      return stream.columns || DEFAULT_COLUMNS;
     },
   };
 }

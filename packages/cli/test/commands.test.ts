@@ -19,7 +19,7 @@ describe('help', () => {
     const { code, out } = await placewright(command, '--help');
     expect(code).toBe(0);
     expect(out).toMatch(/Usage: placewright/);
-    expect(out).toMatch(/Examples:\n {2}# .+\n {2}placewright /);
+    expect(out).toMatch(/Examples:\n( {2}# .+\n)+ {2}placewright /);
     expect(out).toContain('--json');
     expect(out.split('\n').filter((line) => !line.startsWith('  placewright') && line.length > 110)).toEqual(
       [],
@@ -97,7 +97,7 @@ describe('a flag that changes nothing', () => {
     ],
   ])('is warned of: %j', async (flags, warning, hint) => {
     const { code, out, err } = await compile(...flags);
-    expect({ code, err }).toEqual({
+    expect({ code, err: err.replace(/\n {4}/g, ' ') }).toEqual({
       code: 0,
       err: `warning[PW_OPTION_IGNORED]: ${warning}\n  do: leave it out, or use ${hint}\n`,
     });
@@ -153,7 +153,9 @@ describe('lists', () => {
   it('show passes with their typed options', async () => {
     const { passes } = await json<{ passes: { name: string; options: object }[] }>('passes', '--json');
     expect(passes[0]).toMatchObject({ name: 'autodiff', options: { weightDecay: { default: 0 } } });
-    expect((await placewright('passes')).out.split('\n')).toHaveLength(passes.length + 2);
+    const lines = (await placewright('passes')).out.split('\n');
+    for (const { name } of passes)
+      expect(lines.filter((line) => line.startsWith(`${name} `))).toHaveLength(1);
     expect((await placewright('passes', 'aggregate-gradients')).out).toContain(
       'sum | mean, "mean" by default',
     );
@@ -172,7 +174,7 @@ describe('compile', () => {
   it('shows devices, traffic and passes', async () => {
     const { code, out, err } = await placewright(...two, '--strategy', 'replicated');
     expect({ code, err }).toEqual({ code: 0, err: '' });
-    expect(out).toMatch(/device +variables +MB +nodes +updates +sent\/step +received\/step/);
+    expect(out).toMatch(/device +vars +MB +nodes +updates +sent +received/);
     expect(out).toMatch(/\/device:GPU:1 +16 +0\.05 +\d+ +8 /);
     expect(out).toMatch(/rewrite-all-reduce +[\d.]+ +[\d.]+ +\d+/);
   });

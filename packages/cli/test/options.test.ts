@@ -169,3 +169,11 @@ it('reads every number that it prints, and nothing out of range', () => {
     }),
   );
 });
+
+it('takes the learning rate that a model needs, unless the run is a recorded one', () => {
+  const rate = (model: string, recorded: boolean): number =>
+    modelSettings({ model }, recorded).training.optimizer.learningRate;
+  expect(rate('trivial', false)).toBe(0.0001);
+  expect(rate('lenet', false)).toBe(0.02);
+  expect(rate('trivial', true)).toBe(0.05);
+});

@@ -14,7 +14,7 @@ export function captured(options: { terminal?: boolean; columns?: number } = {})
   return {
     text: '',
     isTerminal: options.terminal ?? false,
-    columns: options.columns ?? 100,
+    columns: options.columns ?? 80,
     write(text) {
       this.text += text;
     },
@@ -30,7 +30,9 @@ export interface TestIo extends Io {
   readonly aborted: number[];
 }
 
-export function testIo(options: { terminal?: boolean; env?: Record<string, string> } = {}): TestIo {
+export function testIo(
+  options: { terminal?: boolean; columns?: number; env?: Record<string, string> } = {},
+): TestIo {
   const handlers = new Set<() => void>();
   const aborted: number[] = [];
   return {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run } from '../src/run.js';
@@ -86,19 +86,45 @@ describe('a training run', () => {
       /^tiny by parameter_server: 2 towers of 8 images, 60 steps on synthetic, \d+ images\n/,
     );
     expect(out).toMatch(/\/device:GPU:1 +→ /);
-    expect(out).toMatch(/device +bound to +variables +MB +nodes +updates +sent\/step +received\/step/);
+    expect(out).toMatch(/device +bound to +vars +MB +nodes +updates +sent +received/);
     const accuracy = Number(/Test accuracy: ([\d.]+) % of \d+ images/.exec(out)?.[1]);
     expect(accuracy).toBeGreaterThan(80);
   });
 
   it('writes a page, the lowered graph and a trace', async () => {
     const [page, text, trace] = [at('run.html'), at('run.pw'), at('run.trace.json')];
-    const { code, out } = await placewright(...TWO, '--report', page, '--out', text, '--trace', trace);
+    const { code, out } = await placewright(
+      ...TWO,
+      '--report',
+      page,
+      '--out',
+      text,
+      '--trace',
+      trace,
+      '--engine',
+      'embedded',
+    );
     expect(code).toBe(0);
     for (const file of [page, text, trace]) expect(out).toContain(file);
     expect(readFileSync(page, 'utf8')).toContain('3 of 3');
     expect((await placewright('verify', text)).code).toBe(0);
-    expect(JSON.parse(readFileSync(trace, 'utf8'))).toHaveProperty('traceEvents');
+    expect(JSON.parse(readFileSync(trace, 'utf8'))).toHaveProperty('traceEvents.50');
+  });
+
+  it('refuses a trace of an engine that records none', async () => {
+    const { code, err } = await placewright(...TWO, '--trace', at('none.json'));
+    expect(code).toBe(1);
+    expect(err).toMatch(/^error\[PW_ENGINE_TRACE\]/);
+    expect(existsSync(at('none.json'))).toBe(false);
+  });
+
+  it('gives advice when the loss ends high', async () => {
+    const high = [...TWO, '--learning-rate', '2', '--steps', '15'];
+    const { code, err } = await placewright(...high);
+    expect(code).toBe(0);
+    expect(err).toMatch(
+      /^warning\[PW_LOSS_LARGE\]: the loss ends at .*\n {2}do: lower --learning-rate, which was 2,/,
+    );
   });
 
   it('prints JSON and nothing else', async () => {
@@ -124,10 +150,10 @@ describe('a training run', () => {
   });
 
   it('rewrites one line on a terminal', async () => {
-    const io = testIo({ terminal: true });
+    const io = testIo({ terminal: true, columns: 120 });
     expect(await run([...TINY, '--steps', '40'], io)).toBe(0);
     const [last = ''] = io.stdout.text.split('\r\x1b[K').filter((line) => line.includes('step 40/40'));
-    expect(last).toMatch(/^━+ {2}step 40\/40 {2}loss .* images\/s {2}in 0:0\d\n/);
+    expect(last).toMatch(/^━+ {2}step 40\/40 {2}loss \(mean of 20\) .* images\/s {2}in \d\.\d s\n/);
   });
 
   it('counts epochs in images', async () => {
@@ -173,7 +199,7 @@ describe('Ctrl-C', () => {
     setTimeout(() => io.press(), 150);
     expect(await ended).toBe(130);
     expect(io.stdout.text).toMatch(/Stopped: \d+ of 1000000 steps .*Nothing was tested\./);
-    expect(io.stdout.text).toContain('What ran where:');
+    expect(io.stdout.text).toContain('What ran where, ');
     expect(readFileSync(page, 'utf8')).toContain('Stopped by hand');
     expect(io.aborted).toEqual([]);
   });

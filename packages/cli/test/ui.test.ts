@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { trainMeter } from '../src/train/progress-text.js';
-import { formatBytes, formatDuration, formatLoss, formatPercent } from '../src/ui/numbers.js';
+import { formatBytes, formatDuration, formatLoss, formatPercent, plural } from '../src/ui/numbers.js';
 import { bar, createProgress, rateMeter } from '../src/ui/progress.js';
 import { formatTable } from '../src/ui/table.js';
 import { captured } from './support.js';
@@ -16,6 +16,7 @@ it('sets tables in columns without trailing spaces', () => {
       { title: 'name', text: ({ name }) => name },
     ],
     rows,
+    80,
   );
   expect(text).toBe('count  name\n    5  a\n 1234  long');
 });
@@ -26,7 +27,10 @@ it.each([
   [formatBytes(999_600), '1 MB'],
   [formatBytes(1234), '1.23 kB'],
   [formatBytes(6_700_000), '6.7 MB'],
-  [formatDuration(7), '0:07'],
+  [formatDuration(0.16), '0.2 s'],
+  [formatDuration(9.96), '0:10'],
+  [plural(1, 'step'), '1 step'],
+  [plural(2, 'pass', 'passes'), '2 passes'],
   [formatDuration(125.4), '2:05'],
   [formatDuration(3723), '1:02:03'],
   [formatPercent(0.98456, 2), '98.46 %'],
@@ -74,9 +78,12 @@ describe('progress', () => {
     for (let step = 1; step <= 50; step++) {
       meter.add({ step, loss: 0.5, correct: 32, examples: 64, elapsedMs: step * 100 });
     }
-    expect(meter.text(60)).toBe('step  50/100  loss 0.5000  accuracy 50.0 %  640 images/s  0:05 left');
-    expect(meter.endText(60)).toMatch(/ 640 images\/s {2}in 0:05$/);
+    expect(meter.text(60)).toBe(
+      'step  50/100  loss (mean of 20) 0.5000  accuracy 50.0 %  640 images/s  5.0 s left',
+    );
+    expect(meter.endText(60)).toMatch(/ 640 images\/s {2}in 5\.0 s$/);
     expect(meter.text(120)).toMatch(/^━{10}─{10} {2}step/);
+    expect(meter.text(90)).toMatch(/^━+─+ {2}step/);
   });
 
   it('forgets old speeds', () => {

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Io } from '../io.js';
+import { hanging, wrap } from '../ui/table.js';
 
 /** What a command is given beside its own arguments. */
 export interface CommandContext {
@@ -22,8 +23,22 @@ export type Example = readonly [line: string, purpose: string];
 
 export function formatExamples(examples: readonly Example[]): string {
   if (examples.length === 0) return '';
-  const lines = examples.map(([line, purpose]) => `  # ${purpose}\n  ${line}`);
+  const lines = examples.map(
+    ([line, purpose]) =>
+      `${hanging('  # ', purpose, WIDTH).replaceAll('\n    ', '\n  # ')}\n  ${commandLine(line)}`,
+  );
   return `\nExamples:\n${lines.join('\n\n')}`;
+}
+
+/** Lines of examples fit any terminal: broken with a backslash, they can still be copied into a shell. */
+const WIDTH = 78;
+
+/** Breaks before a flag or `&&` only, so that a flag keeps its value. */
+function commandLine(line: string): string {
+  const joined = line.replace(/ (?!--|&&)/g, '\u00a0');
+  return wrap(joined, WIDTH - 2, '    ')
+    .replaceAll('\n', ' \\\n')
+    .replaceAll('\u00a0', ' ');
 }
 
 function sentence(text: string): string {

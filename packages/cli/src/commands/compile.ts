@@ -2,7 +2,7 @@ import { type Module, moduleToJson, printModule } from '@placewright/ir';
 import type { Compilation, PassRecord } from '@placewright/passes';
 import type { Command } from 'commander';
 import { checkDistinct, checkWritable, writeAtomically } from '../files.js';
-import { type Io, printJson, printLine } from '../io.js';
+import { type Io, type Output, printJson, printLine } from '../io.js';
 import { type Lowered, lower } from '../lower.js';
 import { checkModuleWritable, constantsPath, writeModule } from '../module-files.js';
 import { addOptions, readOptions } from '../options/command-line.js';
@@ -10,7 +10,7 @@ import { warnOfIgnored } from '../options/ignored.js';
 import { type ModelSettings, modelSettings } from '../options/settings.js';
 import { FILE_OPTIONS, MODEL_OPTIONS } from '../options/table.js';
 import { deviceTable, type PassRow, passRows, placementOf } from '../train/run-report.js';
-import { formatMs } from '../ui/numbers.js';
+import { formatMs, plural } from '../ui/numbers.js';
 import { type Column, formatTable } from '../ui/table.js';
 import { type CommandContext, createCommand } from './command.js';
 import { pickPass } from './print-after.js';
@@ -76,7 +76,7 @@ function compileOnce(io: Io, settings: ModelSettings, { out, json, printAfter }:
     files.push(jsonFile);
   }
   if (json === true) printJson(io.stdout, summaryJson(settings, lowered, files));
-  else if (after === undefined) printLine(io.stdout, summary(settings, lowered, files));
+  else if (after === undefined) printLine(io.stdout, summary(settings, lowered, files, io.stdout));
 }
 
 function moduleJsonText(module: Module): string {
@@ -88,19 +88,25 @@ function printAfterPass(output: Io['stdout'], { pass, after }: PassRecord): void
   output.write(printModule(after).text);
 }
 
-function summary(settings: ModelSettings, { compilation, ms }: Lowered, files: readonly string[]): string {
+function summary(
+  settings: ModelSettings,
+  { compilation, ms }: Lowered,
+  files: readonly string[],
+  { columns }: Output,
+): string {
   const { module } = compilation;
   return [
-    `${settings.model.name} by ${settings.strategy} for ${settings.numGpus} towers of ${settings.batchSize}: ${module.graph.nodes.size} nodes, ${formatMs(ms)} ms`,
+    `${settings.model.name} by ${settings.strategy} for ${plural(settings.numGpus, 'tower')} of ${settings.batchSize}: ${plural(module.graph.nodes.size, 'node')}, ${formatMs(ms)} ms`,
     '',
-    deviceTable(placementOf(module, settings.batchSize), []),
+    `What would run where, and the bytes that go in a step:`,
+    deviceTable(placementOf(module, settings.batchSize), [], columns),
     '',
-    passTable(compilation),
+    passTable(compilation, columns),
     ...(files.length === 0 ? [] : ['', ...files.map((file) => `wrote ${file}`)]),
   ].join('\n');
 }
 
-function passTable(compilation: Compilation): string {
+function passTable(compilation: Compilation, width: number): string {
   const columns: Column<PassRow>[] = [
     { title: 'pass', text: ({ pass }) => pass },
     { title: 'ms', right: true, text: ({ ms }) => formatMs(ms) },
@@ -109,7 +115,7 @@ function passTable(compilation: Compilation): string {
     { title: 'changed', right: true, text: ({ updated }) => String(updated) },
     { title: 'removed', right: true, text: ({ removed }) => String(removed) },
   ];
-  return formatTable(columns, passRows(compilation));
+  return formatTable(columns, passRows(compilation), width);
 }
 
 function summaryJson(settings: ModelSettings, { compilation, ms }: Lowered, files: readonly string[]) {

@@ -1,7 +1,7 @@
 import { engines as allEngines, type Engine, type EngineProbe, findEngine } from '@placewright/runtime';
 import type { Command } from 'commander';
-import { type Io, printJson, printLine } from '../io.js';
-import { formatTable, wrap } from '../ui/table.js';
+import { type Io, type Output, printJson, printLine } from '../io.js';
+import { formatTable, hanging, wrap } from '../ui/table.js';
 import { type CommandContext, createCommand } from './command.js';
 
 interface Flags {
@@ -26,7 +26,7 @@ export function enginesCommand({ io }: CommandContext): Command {
       );
       if (flags.json)
         printJson(io.stdout, { engines: found.map((each) => describe(each, flags.ops === true)) });
-      else if (flags.ops) printLine(io.stdout, opsTable(engines));
+      else if (flags.ops) printLine(io.stdout, opsTable(engines, io.stdout));
       else printEngines(io, found);
     });
 }
@@ -42,13 +42,14 @@ function describe({ engine, probe }: Found, ops: boolean) {
 }
 
 function printEngines(io: Io, found: readonly Found[]): void {
+  const { columns } = io.stdout;
   const blocks = found.map(({ engine, probe }) =>
     [
-      `${engine.name}: ${engine.summary}`,
+      wrap(`${engine.name}: ${engine.summary}`, columns, '  '),
       `  ${probe.available ? 'ready' : 'not available'}${probe.version === undefined ? '' : `, ${probe.version}`}`,
       ...probe.details.flatMap(({ name, status, how }) => [
         `  ${status === 'available' ? '✓' : '✗'} ${name}${status === 'available' ? '' : ': missing'}`,
-        ...(how === undefined ? [] : [`      ${wrap(how, 92, '      ')}`]),
+        ...(how === undefined ? [] : [hanging('      ', how, columns)]),
       ]),
     ].join('\n'),
   );
@@ -56,7 +57,7 @@ function printEngines(io: Io, found: readonly Found[]): void {
 }
 
 /** One row an op, one column an engine. */
-function opsTable(engines: readonly Engine[]): string {
+function opsTable(engines: readonly Engine[], { columns }: Output): string {
   const tables = engines.map((engine) => new Map(engine.ops().map(({ op, how }) => [op, how])));
   const ops = [...new Set(tables.flatMap((table) => [...table.keys()]))].sort();
   return formatTable(
@@ -68,5 +69,6 @@ function opsTable(engines: readonly Engine[]): string {
       })),
     ],
     ops,
+    columns,
   );
 }

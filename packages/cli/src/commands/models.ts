@@ -1,6 +1,6 @@
 import { MODELS, type ModelEntry } from '@placewright/models';
 import type { Command } from 'commander';
-import { printJson, printLine } from '../io.js';
+import { type Output, printJson, printLine } from '../io.js';
 import { formatTable } from '../ui/table.js';
 import { type CommandContext, createCommand } from './command.js';
 
@@ -12,7 +12,7 @@ export function modelsCommand({ io }: CommandContext): Command {
     .option('--json', 'print JSON')
     .action(({ json }: { json?: boolean }) => {
       if (json) printJson(io.stdout, { models: MODELS.map(describe) });
-      else printLine(io.stdout, list());
+      else printLine(io.stdout, list(io.stdout));
     });
 }
 
@@ -20,7 +20,7 @@ function describe({ name, summary, batchSize, input }: ModelEntry) {
   return { name, summary, batchSize, input };
 }
 
-function list(): string {
+function list({ columns }: Output): string {
   return formatTable(
     [
       { title: 'model', text: ({ name }: ModelEntry) => name },
@@ -33,5 +33,6 @@ function list(): string {
       { title: 'what it is', text: ({ summary }) => summary },
     ],
     MODELS,
+    columns,
   );
 }

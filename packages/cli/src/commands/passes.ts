@@ -1,8 +1,8 @@
 import { type OptionDecl, PASSES, type Pass } from '@placewright/passes';
 import type { Command } from 'commander';
-import { printJson, printLine } from '../io.js';
+import { type Output, printJson, printLine } from '../io.js';
 import { pickWord } from '../options/settings.js';
-import { formatTable } from '../ui/table.js';
+import { formatTable, hanging, wrap } from '../ui/table.js';
 import { type CommandContext, createCommand } from './command.js';
 
 export const PASS_NAMES: readonly string[] = PASSES.map(({ name }) => name);
@@ -20,12 +20,12 @@ export function passesCommand({ io }: CommandContext): Command {
       const wanted = name === undefined ? undefined : pickWord('PW_PASS_UNKNOWN', 'pass', name, PASS_NAMES);
       const shown = PASSES.filter((pass) => wanted === undefined || pass.name === wanted);
       if (json) printJson(io.stdout, { passes: shown.map(describe) });
-      else if (wanted === undefined) printLine(io.stdout, list());
-      else for (const pass of shown) printLine(io.stdout, detail(pass));
+      else if (wanted === undefined) printLine(io.stdout, list(io.stdout));
+      else for (const pass of shown) printLine(io.stdout, detail(pass, io.stdout));
     });
 }
 
-function list(): string {
+function list({ columns }: Output): string {
   return formatTable(
     [
       { title: 'pass', text: ({ name }: Pass) => name },
@@ -33,6 +33,7 @@ function list(): string {
       { title: 'what it does', text: ({ summary }) => summary },
     ],
     PASSES,
+    columns,
   );
 }
 
@@ -40,19 +41,26 @@ function describe({ name, summary, options, requires, establishes, preserves }: 
   return { name, summary, options, requires, establishes, preserves };
 }
 
-function detail(pass: Pass): string {
+function detail(pass: Pass, { columns }: Output): string {
   const names = (list: readonly string[]): string => list.join(', ') || 'none';
   return [
-    `${pass.name}: ${pass.summary}`,
+    wrap(`${pass.name}: ${pass.summary}`, columns),
     '',
-    `requires     ${names(pass.requires)}`,
-    `establishes  ${names(pass.establishes)}`,
-    `preserves    ${pass.preserves === 'all' ? 'all invariants' : names(pass.preserves)}`,
-    ...Object.entries(pass.options).flatMap(([name, decl]) => ['', ...optionLines(name, decl)]),
+    hanging('requires     ', names(pass.requires), columns),
+    hanging('establishes  ', names(pass.establishes), columns),
+    hanging('preserves    ', pass.preserves === 'all' ? 'all invariants' : names(pass.preserves), columns),
+    ...Object.entries(pass.options).flatMap(([name, decl]) => ['', ...optionLines(name, decl, columns)]),
   ].join('\n');
 }
 
-function optionLines(name: string, { summary, default: value, oneOf }: OptionDecl): string[] {
+function optionLines(
+  name: string,
+  { summary, default: value, oneOf }: OptionDecl,
+  columns: number,
+): string[] {
   const type = oneOf === undefined ? typeof value : oneOf.join(' | ');
-  return [`option ${name}: ${summary}`, `  ${type}, ${JSON.stringify(value)} by default`];
+  return [
+    wrap(`option ${name}: ${summary}`, columns, '  '),
+    hanging('  ', `${type}, ${JSON.stringify(value)} by default`, columns),
+  ];
 }

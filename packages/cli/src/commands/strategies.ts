@@ -2,9 +2,9 @@ import { localCluster } from '@placewright/ir';
 import { MODELS } from '@placewright/models';
 import { compile, findStrategy, STRATEGIES, type Strategy } from '@placewright/passes';
 import type { Command } from 'commander';
-import { printJson, printLine } from '../io.js';
+import { type Output, printJson, printLine } from '../io.js';
 import { flagName } from '../options/table.js';
-import { formatTable } from '../ui/table.js';
+import { formatTable, hanging, wrap } from '../ui/table.js';
 import { type CommandContext, createCommand } from './command.js';
 
 /** `placewright strategies [name]`. */
@@ -21,12 +21,12 @@ export function strategiesCommand({ io }: CommandContext): Command {
     .action((name: string | undefined, { json }: { json?: boolean }) => {
       const shown = name === undefined ? STRATEGIES : [findStrategy(name)];
       if (json) printJson(io.stdout, { strategies: shown.map(describe) });
-      else if (name === undefined) printLine(io.stdout, list());
-      else for (const strategy of shown) printLine(io.stdout, detail(strategy));
+      else if (name === undefined) printLine(io.stdout, list(io.stdout));
+      else for (const strategy of shown) printLine(io.stdout, detail(strategy, io.stdout));
     });
 }
 
-function list(): string {
+function list({ columns }: Output): string {
   return formatTable(
     [
       { title: 'strategy', text: ({ name }: Strategy) => name },
@@ -40,6 +40,7 @@ function list(): string {
       { title: 'what it does', text: ({ summary }) => summary },
     ],
     STRATEGIES,
+    columns,
   );
 }
 
@@ -72,18 +73,15 @@ function sample(strategy: Strategy) {
   return { choices, contract, passes: records.map(({ pass }) => pass) };
 }
 
-function detail(strategy: Strategy): string {
+function detail(strategy: Strategy, { columns }: Output): string {
   const { choices, contract, passes } = describe(strategy);
   const rows = (values: object): string =>
     Object.entries(values)
-      .map(
-        ([name, value]) =>
-          `  ${name.padEnd(18)}  ${typeof value === 'object' ? JSON.stringify(value) : value}`,
-      )
+      .map(([name, value]) => hanging(`  ${name.padEnd(18)}  `, valueText(value), columns))
       .join('\n');
   const options = takenOptions(strategy).map(([name, value]) => `  ${flagName(name).padEnd(24)}  ${value}`);
   return [
-    `${strategy.name}: ${strategy.summary}`,
+    wrap(`${strategy.name}: ${strategy.summary}`, columns),
     ...(options.length === 0 ? [] : ['', 'options and their defaults', ...options]),
     '',
     'choices at the defaults, for two towers',
@@ -95,4 +93,10 @@ function detail(strategy: Strategy): string {
     'passes that follow from the choices',
     ...passes.map((pass) => `  ${pass}`),
   ].join('\n');
+}
+
+/** A choice or a promise, so that a list of devices can be broken between them. */
+function valueText(value: unknown): string {
+  if (Array.isArray(value)) return value.map(valueText).join(', ');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }

@@ -11,7 +11,7 @@ import { warnOfIgnored } from '../options/ignored.js';
 import { type ModelSettings, modelSettings } from '../options/settings.js';
 import { FILE_OPTIONS, MODEL_OPTIONS, type OptionValues, RUN_OPTIONS } from '../options/table.js';
 import { loadData } from '../train/data.js';
-import { printOutcome, printStart, warnOfSum, writeOutputs } from '../train/output.js';
+import { printOutcome, printStart, warnOfLoss, warnOfSum, writeOutputs } from '../train/output.js';
 import { runTraining, stepsOf, type TrainingRun } from '../train/run-training.js';
 import { type CommandContext, createCommand } from './command.js';
 
@@ -57,12 +57,14 @@ export function trainCommand({ io, finish }: CommandContext): Command {
 }
 
 const AFTERWORD = `
-Without --options and --tensors the optimizer is momentum (0.95) with a learning rate of 0.02; with
-either of them it is sgd with 0.05, as in tf_cnn_benchmarks. Flags may be written in kebab, snake or
-camel case. Ctrl-C (or SIGTERM) ends training after the running step, with what it has: the table and
-the files are written, nothing is tested.
+Without --options and --tensors the optimizer is momentum (0.95) with a
+learning rate of 0.02, or what the model needs; with either of them it is sgd
+with 0.05, as in tf_cnn_benchmarks. Flags may be written in kebab, snake or
+camel case. Ctrl-C (or SIGTERM) ends training after the running step, with what
+it has: the table and the files are written, nothing is tested.
 
-Exit codes: 0 done, 1 the input is at fault, 2 the command line is, 70 we are, 130 stopped by Ctrl-C.`;
+Exit codes: 0 done, 1 the input is at fault, 2 the command line is, 70 we are,
+130 stopped by Ctrl-C.`;
 
 async function trainOnce(
   io: Io,
@@ -84,6 +86,7 @@ async function trainOnce(
   });
   writeOutputs(options, run);
   printOutcome(io, options, run, display);
+  if (run.report.reason !== 'diverged') warnOfLoss(io, settings, run.report);
   return exitOf(run);
 }
 

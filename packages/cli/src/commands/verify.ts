@@ -25,7 +25,7 @@ import { readBytes, readText } from '../files.js';
 import { type Io, printJson, printLine } from '../io.js';
 import { constantsPath } from '../module-files.js';
 import { plural } from '../ui/numbers.js';
-import { wrap } from '../ui/table.js';
+import { hanging } from '../ui/table.js';
 import { type CommandContext, createCommand } from './command.js';
 
 /** Violations that are printed; a broken file can have one for each node. */
@@ -64,10 +64,12 @@ export function verifyCommand({ io, finish }: CommandContext): Command {
 const CLAIMED = 'established';
 
 const AFTERWORD = `
-A lowered graph is checked against all invariants, whatever it says of itself; one that has no cluster
-yet against those that it says hold, and those that always do.
+A lowered graph is checked against all invariants, whatever it says of itself;
+one that has no cluster yet against those that it says hold, and those that
+always do.
 
-Exit codes: 0 all that was checked holds, 1 something is broken or the file cannot be read.`;
+Exit codes: 0 all that was checked holds, 1 something is broken or the file
+cannot be read.`;
 
 /** What was checked of a module, and what was found. */
 interface Inspection {
@@ -134,7 +136,7 @@ function print(io: Io, file: string, found: Inspection): void {
     checked.length === INVARIANTS.length
       ? 'all invariants hold'
       : plural(checked.length, 'invariant holds', 'invariants hold');
-  const list = `  checked: ${wrap(checked.join(', '), 68, '           ')}`;
+  const list = hanging('  checked: ', checked.join(', '), io.stdout.columns);
   if (violations.length === 0) {
     printLine(valid ? io.stdout : io.stderr, `${size}, ${which}\n${list}`);
     return;

@@ -1,5 +1,6 @@
 import { findStrategy, STRATEGIES } from '@placewright/passes';
-import { type Io, printLine } from '../io.js';
+import type { Io } from '../io.js';
+import { printWarning } from '../ui/warning.js';
 import { parseFlags } from './command-line.js';
 import { TAKEN_BY_ALL } from './settings.js';
 import { flagName } from './table.js';
@@ -11,10 +12,10 @@ export function warnOfIgnored(io: Io, flags: Readonly<Record<string, unknown>>, 
   for (const name of TAKEN_BY_ALL) {
     if (given[name] === undefined || options[name] !== null) continue;
     const others = STRATEGIES.filter((other) => other.options[name] !== null);
-    printLine(
-      io.stderr,
-      `warning[PW_OPTION_IGNORED]: ${flagName(name)} does nothing with ${strategy}\n` +
-        `  do: leave it out, or use ${others.map((other) => `--strategy ${other.name}`).join(' or ')}`,
-    );
+    printWarning(io, {
+      code: 'PW_OPTION_IGNORED',
+      message: `${flagName(name)} does nothing with ${strategy}`,
+      hint: `leave it out, or use ${others.map((other) => `--strategy ${other.name}`).join(' or ')}`,
+    });
   }
 }

@@ -55,7 +55,7 @@ const MNIST_INPUT: ImageInput = { imageSize: 28, channels: 1, classes: 10 };
 export function modelSettings(values: OptionValues, recorded: boolean): ModelSettings {
   if (values.model === undefined) throw missingModel();
   const model = lookupModel(values.model);
-  const defaults = recorded ? RECORDED : PLAIN;
+  const defaults = recorded ? RECORDED : { ...PLAIN, learningRate: model.learningRate ?? PLAIN.learningRate };
   const data = dataSource(values, model.name);
   const strategy = findStrategy(values.strategy ?? DEFAULT_STRATEGY);
   return {

@@ -6,7 +6,8 @@ import type { Lowered } from '../lower.js';
 import type { ModelSettings } from '../options/settings.js';
 import type { OptionValues } from '../options/table.js';
 import { reportPage } from '../report/page.js';
-import { formatDuration, formatLoss, formatMs, formatPercent } from '../ui/numbers.js';
+import { formatDuration, formatLoss, formatMs, formatPercent, plural } from '../ui/numbers.js';
+import { printWarning } from '../ui/warning.js';
 import type { RunData } from './data.js';
 import { deviceTable, type RunReport } from './run-report.js';
 import type { TrainingRun } from './run-training.js';
@@ -17,11 +18,11 @@ export function warnOfSum(io: Io, settings: ModelSettings, { choices }: Pick<Com
   const { numGpus, ownLearningRate, strategy, training } = settings;
   if (!sums || numGpus === 1 || ownLearningRate) return;
   const rate = training.optimizer.learningRate;
-  printLine(
-    io.stderr,
-    `warning[PW_REDUCTION_SUM]: ${strategy} sums the gradients of ${numGpus} towers: steps are ${numGpus} times as long as with one\n` +
-      `  do: --reduction mean, or --learning-rate ${Number((rate / numGpus).toPrecision(4))} for the same steps`,
-  );
+  printWarning(io, {
+    code: 'PW_REDUCTION_SUM',
+    message: `${strategy} sums the gradients of ${numGpus} towers: steps are ${numGpus} times as long as with one`,
+    hint: `--reduction mean, or --learning-rate ${Number((rate / numGpus).toPrecision(4))} for the same steps`,
+  });
 }
 
 /** What is about to run, and on what. */
@@ -39,15 +40,28 @@ export function printStart(
   const { settings, engine, data, steps, lowered } = start;
   const { module, records } = lowered.compilation;
   const { numGpus, batchSize, model, strategy } = settings;
-  const towers = numGpus === 1 ? '1 tower' : `${numGpus} towers`;
-  const images = data.trainCount === null ? data.name : `${data.name}, ${data.trainCount} images`;
+  const images = data.trainCount === null ? data.name : `${data.name}, ${plural(data.trainCount, 'image')}`;
   const lines = [
-    `${model.name} by ${strategy}: ${towers} of ${batchSize} images, ${steps} steps on ${images}`,
-    `compiled in ${formatMs(lowered.ms)} ms: ${module.graph.nodes.size} nodes after ${records.length} passes`,
+    `${model.name} by ${strategy}: ${plural(numGpus, 'tower')} of ${plural(batchSize, 'image')}, ${plural(steps, 'step')} on ${images}`,
+    `compiled in ${formatMs(lowered.ms)} ms: ${plural(module.graph.nodes.size, 'node')} after ${plural(records.length, 'pass', 'passes')}`,
     `engine ${engine.name}:`,
     ...start.binding.split('\n').map((line) => `  ${line}`),
   ];
   printLine(io.stdout, lines.join('\n'));
+}
+
+/** A loss that ends above this has not learned anything: that of a guess is the logarithm of the number of classes. */
+const LARGE_LOSS = 20;
+
+/** Warns of a run that ended with a loss that no classifier should have. */
+export function warnOfLoss(io: Io, { training }: ModelSettings, { steps }: RunReport): void {
+  const loss = steps.at(-1)?.loss ?? 0;
+  if (!(loss > LARGE_LOSS)) return;
+  printWarning(io, {
+    code: 'PW_LOSS_LARGE',
+    message: `the loss ends at ${formatLoss(loss)}`,
+    hint: `lower --learning-rate, which was ${training.optimizer.learningRate}, or clip with --gradient-clip`,
+  });
 }
 
 /** Writes the report page and the trace, where they were asked for. Throws PW_FILE_WRITE. */
@@ -69,7 +83,14 @@ export function printOutcome(
   }
   const { report } = run;
   const lines = [
-    ...(quiet ? [] : ['', 'What ran where:', deviceTable(report.placement, report.bindings), '']),
+    ...(quiet
+      ? []
+      : [
+          '',
+          'What ran where, and the bytes that went in a step:',
+          deviceTable(report.placement, report.bindings, io.stdout.columns),
+          '',
+        ]),
     outcomeText(report),
     ...traceLines(run.trace),
     ...fileLines(options),
@@ -79,11 +100,11 @@ export function printOutcome(
 
 function outcomeText({ steps, stepsWanted, reason, elapsedMs, imagesPerSecond, test }: RunReport): string {
   const last = steps.at(-1);
-  const rate = `${Math.round(imagesPerSecond)} images/s`;
-  const done = `${steps.length} of ${stepsWanted} steps in ${formatDuration(elapsedMs / 1000)}, ${rate}, last loss ${last === undefined ? '–' : formatLoss(last.loss)}`;
+  const rate = `${plural(Math.round(imagesPerSecond), 'image')}/s`;
+  const done = `${steps.length} of ${plural(stepsWanted, 'step')} in ${formatDuration(elapsedMs / 1000)}, ${rate}, loss of the last ${last === undefined ? '–' : formatLoss(last.loss)}`;
   if (reason === 'stopped') return `Stopped: ${done}. Nothing was tested.`;
   if (test === null) return `Trained: ${done}.`;
-  return `Trained: ${done}.\nTest accuracy: ${formatPercent(test.accuracy, 2)} of ${test.examples} images that training did not see.`;
+  return `Trained: ${done}.\nTest accuracy: ${formatPercent(test.accuracy, 2)} of ${plural(test.examples, 'image')} that training did not see.`;
 }
 
 /** Calls of each device in a step, and how much of the computing overlapped. */

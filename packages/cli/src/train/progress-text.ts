@@ -1,10 +1,11 @@
 import type { Evaluation, StepReport } from '@placewright/runtime';
-import { formatDuration, formatLoss, formatPercent } from '../ui/numbers.js';
+import { formatDuration, formatLoss, formatPercent, plural } from '../ui/numbers.js';
 import { bar, rateMeter } from '../ui/progress.js';
 
-/** Weight of the past in shown loss and accuracy: about the last 20 steps. */
-const MEMORY = 0.95;
-const BAR_WIDTH = 20;
+/** Steps whose loss and accuracy are shown together. */
+const MEMORY = 20;
+/** Longest and shortest bar. */
+const BAR_WIDTH = { most: 20, least: 5 };
 
 /** What is shown of a running training. */
 export interface TrainMeter {
@@ -25,9 +26,9 @@ export function trainMeter(steps: number): TrainMeter {
   const line = (perSecond: number, time: string, width: number): string => {
     const parts = [
       `step ${String(step).padStart(String(steps).length)}/${steps}`,
-      `loss ${formatLoss(loss.value)}`,
+      `loss${meanOf(loss.count)} ${formatLoss(loss.value)}`,
       `accuracy ${formatPercent(accuracy.count === 0 ? null : accuracy.value)}`,
-      `${Math.round(perSecond)} images/s`,
+      `${plural(Math.round(perSecond), 'image')}/s`,
       time,
     ];
     return withBar(parts, step / steps, width);
@@ -62,25 +63,28 @@ export function testText(done: Evaluation, count: number, width: number): string
 
 function withBar(parts: readonly string[], share: number, width: number): string {
   const text = parts.join('  ');
-  return text.length + BAR_WIDTH + 2 > width ? text : `${bar(share, BAR_WIDTH)}  ${text}`;
+  const room = Math.min(BAR_WIDTH.most, width - text.length - 2);
+  return room < BAR_WIDTH.least ? text : `${bar(share, room)}  ${text}`;
 }
 
-/** An average that forgets, unbiased from the first value on. */
+/** What a shown loss is a mean of; nothing where it is one step's own. */
+function meanOf(count: number): string {
+  return count > 1 ? ` (mean of ${count})` : '';
+}
+
+/** The mean of the last values. */
 function average(): { add(x: number): void; readonly value: number; readonly count: number } {
-  let sum = 0;
-  let weight = 0;
-  let count = 0;
+  const last: number[] = [];
   return {
     add(x) {
-      sum = MEMORY * sum + x;
-      weight = MEMORY * weight + 1;
-      count += 1;
+      last.push(x);
+      if (last.length > MEMORY) last.shift();
     },
     get value() {
-      return sum / weight;
+      return last.reduce((sum, x) => sum + x, 0) / last.length;
     },
     get count() {
-      return count;
+      return last.length;
     },
   };
 }

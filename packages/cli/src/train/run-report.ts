@@ -109,20 +109,20 @@ export function describeSettings(
   ];
 }
 
-/** The table of what ran where, the run's devices and what they are bound to. */
-export function deviceTable(placement: Placement, bindings: readonly Binding[]): string {
+/** The table of what ran where, the run's devices and what they are bound to; `sent` and `received` are of a step. */
+export function deviceTable(placement: Placement, bindings: readonly Binding[], width: number): string {
   const bound = new Map(bindings.map(({ device, target }) => [device, target]));
   const columns: Column<DeviceSummary>[] = [
     { title: 'device', text: ({ device }) => device },
     ...(bindings.length === 0
       ? []
       : [{ title: 'bound to', text: ({ device }: DeviceSummary) => bound.get(device) ?? '–' }]),
-    { title: 'variables', right: true, text: ({ variables }) => String(variables) },
+    { title: 'vars', right: true, text: ({ variables }) => String(variables) },
     { title: 'MB', right: true, text: ({ variableBytes }) => formatMegabytes(variableBytes) },
     { title: 'nodes', right: true, text: ({ nodes }) => String(nodes) },
     { title: 'updates', right: true, text: ({ updates }) => String(updates) },
-    { title: 'sent/step', right: true, text: ({ sentBytes }) => formatBytes(sentBytes) },
-    { title: 'received/step', right: true, text: ({ receivedBytes }) => formatBytes(receivedBytes) },
+    { title: 'sent', right: true, text: ({ sentBytes }) => formatBytes(sentBytes) },
+    { title: 'received', right: true, text: ({ receivedBytes }) => formatBytes(receivedBytes) },
   ];
-  return formatTable(columns, placement.devices);
+  return formatTable(columns, placement.devices, width);
 }

@@ -21,8 +21,9 @@ export function formatPercent(share: number | null, digits = 1): string {
   return share === null || !Number.isFinite(share) ? '–' : `${(100 * share).toFixed(digits)} %`;
 }
 
-/** `0:07`, `2:05`, `1:02:03`. */
+/** `0.2 s`, `0:17`, `2:05`, `1:02:03`. */
 export function formatDuration(seconds: number): string {
+  if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)} s`;
   const whole = Math.max(0, Math.round(seconds));
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const two = (n: number): string => String(n).padStart(2, '0');

@@ -52,11 +52,11 @@ function printedLines(output: Output, now: () => number): Progress {
   return {
     update(text) {
       if (now() - last < LINE_MS) return;
-      output.write(`${text(100)}\n`);
+      output.write(`${text(output.columns)}\n`);
       last = now();
     },
     finish(text) {
-      if (text !== undefined) output.write(`${text(100)}\n`);
+      if (text !== undefined) output.write(`${text(output.columns)}\n`);
       last = now();
     },
   };
