@@ -66,7 +66,9 @@ export function documentedCodes(page) {
 }
 
 function readSources(root) {
-  const dirs = readdirSync(join(root, 'packages')).map((dir) => join(root, 'packages', dir, 'src'));
+  const dirs = readdirSync(join(root, 'packages')).flatMap((dir) =>
+    ['src', 'bin'].map((part) => join(root, 'packages', dir, part)),
+  );
   return dirs.flatMap(sourcesBelow).map((path) => {
     const name = relative(root, path).split(sep).join('/');
     return { name, ...codesOf(path, readFileSync(path, 'utf8')) };

@@ -73,10 +73,6 @@ export interface KnownWords {
 export function fromCommander(error: CommanderError, known: KnownWords): PlacewrightError | undefined {
   const named = /'([^']*)'/.exec(error.message)?.[1] ?? '';
   const help = `\`${known.command} --help\` shows what there is`;
-  const guess = (word: string, words: readonly string[]): string => {
-    const near = nearest(word, words);
-    return near === undefined ? help : `did you mean ${near}? ${help}`;
-  };
   switch (error.code) {
     case 'commander.help':
     case 'commander.helpDisplayed':
@@ -84,14 +80,10 @@ export function fromCommander(error: CommanderError, known: KnownWords): Placewr
       return undefined;
     case 'commander.unknownOption': {
       const flag = named.split('=')[0] ?? named;
-      return usageError('PW_USAGE_FLAG', `there is no flag ${flag}`, guess(flag, known.flags));
+      return usageError('PW_USAGE_FLAG', `there is no flag ${flag}`, guess(flag, known.flags, help));
     }
     case 'commander.unknownCommand':
-      return usageError(
-        'PW_USAGE_COMMAND',
-        `there is no command ${JSON.stringify(named)}`,
-        guess(named, known.commands),
-      );
+      return unknownCommand(named, known.commands);
     case 'commander.optionMissingArgument':
       return usageError('PW_USAGE_VALUE_MISSING', `the flag ${flagOf(named)} needs a value`, help);
     case 'commander.missingArgument':
@@ -101,6 +93,17 @@ export function fromCommander(error: CommanderError, known: KnownWords): Placewr
     default:
       return usageError('PW_USAGE', error.message.replace(/^error: /, ''), help);
   }
+}
+
+/** Nobody knows the command. */
+export function unknownCommand(named: string, commands: readonly string[]): PlacewrightError {
+  const hint = guess(named, commands, '`placewright --help` shows what there is');
+  return usageError('PW_USAGE_COMMAND', `there is no command ${JSON.stringify(named)}`, hint);
+}
+
+function guess(word: string, words: readonly string[], help: string): string {
+  const near = nearest(word, words);
+  return near === undefined ? help : `did you mean ${near}? ${help}`;
 }
 
 /** `--model <name>` as commander shows it, without the value. */

@@ -8,7 +8,7 @@ import { passesCommand } from './commands/passes.js';
 import { strategiesCommand } from './commands/strategies.js';
 import { trainCommand } from './commands/train.js';
 import { verifyCommand } from './commands/verify.js';
-import { EXIT, fromCommander, reportError } from './errors.js';
+import { EXIT, fromCommander, reportError, unknownCommand } from './errors.js';
 import type { Io } from './io.js';
 import { normaliseFlags } from './options/command-line.js';
 
@@ -39,7 +39,9 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     code = ended;
   };
   try {
-    await createProgram({ io, finish }).parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' });
+    const program = createProgram({ io, finish });
+    checkHelp(program, args);
+    await program.parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' });
     return code;
   } catch (error) {
     if (error instanceof Printed) return EXIT.ok;
@@ -47,6 +49,13 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     const debug = args.includes('--debug') || (io.env.PLACEWRIGHT_DEBUG ?? '0') !== '0';
     return reportError(io, error, { json, debug });
   }
+}
+
+/** `help` of a command that there is not, which commander takes for `help` alone. */
+function checkHelp(program: Command, [first, named]: readonly string[]): void {
+  if (first !== 'help' || named === undefined || named.startsWith('-')) return;
+  const names = program.commands.map((command) => command.name());
+  if (named !== 'help' && !names.includes(named)) throw unknownCommand(named, names);
 }
 
 /** Whether the output is to be JSON. `compile --json FILE` writes a file instead. */

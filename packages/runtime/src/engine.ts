@@ -56,6 +56,8 @@ export interface Engine {
   readonly name: string;
   /** One line. */
   readonly summary: string;
+  /** Most devices, the host among them, that a module may have; any number when left out. */
+  readonly maxDevices?: number;
   /** Never throws. */
   probe(): Promise<EngineProbe>;
   ops(): readonly OpSupport[];

@@ -3,12 +3,14 @@ import type { Compilation, PassRecord } from '@placewright/passes';
 import type { Command } from 'commander';
 import { checkDistinct, checkWritable, writeAtomically } from '../files.js';
 import { type Io, type Output, printJson, printLine } from '../io.js';
-import { type Lowered, lower } from '../lower.js';
+import type { Lowered } from '../lower.js';
 import { checkModuleWritable, constantsPath, writeModule } from '../module-files.js';
 import { addOptions, readOptions } from '../options/command-line.js';
 import { warnOfIgnored } from '../options/ignored.js';
 import { type ModelSettings, modelSettings } from '../options/settings.js';
 import { FILE_OPTIONS, MODEL_OPTIONS } from '../options/table.js';
+import { badValue, NO_STREAM } from '../options/values.js';
+import { lowerWithProgress } from '../train/lower-progress.js';
 import { deviceTable, type PassRow, passRows, placementOf } from '../train/run-report.js';
 import { formatMs, plural } from '../ui/numbers.js';
 import { type Column, formatTable } from '../ui/table.js';
@@ -61,10 +63,12 @@ export function compileCommand({ io }: CommandContext): Command {
 function compileOnce(io: Io, settings: ModelSettings, { out, json, printAfter }: Outputs): void {
   const after = printAfter === undefined ? undefined : pickPass(printAfter, settings);
   const jsonFile = typeof json === 'string' ? json : undefined;
+  if (jsonFile === '-') throw badValue('--json', jsonFile, `${NO_STREAM}; --json alone prints a summary`);
   checkDistinct([out, out === undefined ? undefined : constantsPath(out), jsonFile]);
   if (out !== undefined) checkModuleWritable(out);
   if (jsonFile !== undefined) checkWritable(jsonFile);
-  const lowered = lower(settings, (record) => {
+  const silent = json === true && !io.stderr.isTerminal;
+  const lowered = lowerWithProgress(io, settings, { silent }, (record) => {
     // With the summary as JSON, the output is for that alone.
     if (after === 'all' || after === record.pass)
       printAfterPass(json === true ? io.stderr : io.stdout, record);

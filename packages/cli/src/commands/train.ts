@@ -1,16 +1,17 @@
 import { formatBinding, PlacewrightError } from '@placewright/ir';
-import { type Engine, findEngine, type Session } from '@placewright/runtime';
+import { engines as allEngines, type Engine, findEngine, type Session } from '@placewright/runtime';
 import type { Command } from 'commander';
 import { EXIT } from '../errors.js';
 import { checkDistinct, checkWritable } from '../files.js';
 import type { Io } from '../io.js';
-import { type Lowered, lower } from '../lower.js';
+import type { Lowered } from '../lower.js';
 import { checkModuleWritable, constantsPath, writeModule } from '../module-files.js';
 import { addOptions, readOptions } from '../options/command-line.js';
 import { warnOfIgnored } from '../options/ignored.js';
 import { type ModelSettings, modelSettings } from '../options/settings.js';
 import { FILE_OPTIONS, MODEL_OPTIONS, type OptionValues, RUN_OPTIONS } from '../options/table.js';
 import { loadData } from '../train/data.js';
+import { lowerWithProgress } from '../train/lower-progress.js';
 import { printOutcome, printStart, warnOfLoss, warnOfSum, writeOutputs } from '../train/output.js';
 import { runTraining, stepsOf, type TrainingRun } from '../train/run-training.js';
 import { type CommandContext, createCommand } from './command.js';
@@ -73,10 +74,12 @@ async function trainOnce(
   display: Display,
 ): Promise<number> {
   const engine = findEngine(options.engine ?? 'embedded');
+  checkTowers(engine, settings);
   checkOutputs(options);
   const data = loadData(settings, options.tensors);
   const steps = stepsOf(options, settings, data);
-  const lowered = lower(settings);
+  const silent = display.quiet || (display.json && !io.stderr.isTerminal);
+  const lowered = lowerWithProgress(io, settings, { silent });
   warnOfSum(io, settings, lowered.compilation);
   if (options.out !== undefined) writeModule(options.out, lowered.compilation.module);
   const run = await withSession(engine, lowered, options, (session) => {
@@ -88,6 +91,22 @@ async function trainOnce(
   printOutcome(io, options, run, display);
   if (run.report.reason !== 'diverged') warnOfLoss(io, settings, run.report);
   return exitOf(run);
+}
+
+/** The engine has room for the towers and the host, which is known before anything is compiled. */
+function checkTowers({ name, maxDevices }: Engine, { numGpus }: ModelSettings): void {
+  if (maxDevices === undefined || numGpus < maxDevices) return;
+  const others = allEngines.filter((other) => (other.maxDevices ?? Number.POSITIVE_INFINITY) > numGpus);
+  throw new PlacewrightError(
+    'PW_ENGINE_DEVICES',
+    `${numGpus} towers and their host are more devices than the ${name} engine has threads for`,
+    {
+      hint: [
+        `the largest --num-gpus is ${maxDevices - 1}`,
+        ...others.map((other) => `--engine ${other.name} takes more`),
+      ].join('; '),
+    },
+  );
 }
 
 /** Every output can be written, before anything is computed. */

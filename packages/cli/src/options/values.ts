@@ -1,6 +1,9 @@
 import { nearest, PlacewrightError, unreachable } from '@placewright/ir';
 import type { OptionDecl } from './table.js';
 
+/** A file called `-` is never meant. */
+export const NO_STREAM = 'name a file; /dev/stdout is the output, /dev/stdin the input';
+
 /**
  * The value of an option: of its text on the command line, or of what stands in an options file.
  * `where` names it in errors (`--batch-size`). Throws PW_OPTION_VALUE, PW_OPTION_RANGE.
@@ -9,6 +12,7 @@ export function parseOption(where: string, decl: OptionDecl, given: unknown): st
   switch (decl.kind) {
     case 'word':
     case 'file':
+      if (given === '-') throw badValue(where, given, NO_STREAM);
       if (typeof given === 'string' && given !== '') return given;
       throw badValue(where, given, `give a ${decl.value}`);
     case 'choice':
@@ -60,7 +64,7 @@ function rangeOf({ min, max }: { readonly min: number; readonly max: number }): 
   return max >= 1e9 ? from : `${from} to ${max}`;
 }
 
-function badValue(where: string, given: unknown, hint: string): PlacewrightError {
+export function badValue(where: string, given: unknown, hint: string): PlacewrightError {
   const shown = typeof given === 'object' && given !== null ? 'a list or an object' : JSON.stringify(given);
   return new PlacewrightError('PW_OPTION_VALUE', `${where} cannot be ${shown?.slice(0, 80)}`, { hint });
 }

@@ -26,7 +26,7 @@ import { checkSupport } from './support.js';
 import { type Spawn, spawnThread } from './thread.js';
 
 /** Beyond this a process would be threads and channels, and little else. */
-const MAX_WORKERS = 64;
+export const MAX_WORKERS = 64;
 const DEFAULT_TIMEOUT_MS = 120_000;
 const NO_EMITTERS: OwnEmitters = new Map();
 
