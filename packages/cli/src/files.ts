@@ -172,7 +172,7 @@ export function checkDistinct(paths: readonly (string | undefined)[]): void {
 function fileError(code: string, what: string, path: string, cause: unknown, hint: string): PlacewrightError {
   const why =
     cause instanceof Error
-      ? cause.message.replace(/^(E[A-Z]+): /, '').replace(/, \w+ '.*'$/, '')
+      ? cause.message.replace(/^(E[A-Z]+): /, '').replace(/, \w+( '.*')?$/s, '')
       : String(cause);
   return new PlacewrightError(code, `${what}: ${why}`, { where: { file: path }, hint, cause });
 }

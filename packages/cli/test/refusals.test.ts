@@ -1,8 +1,9 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { modelSettings } from '../src/options/settings.js';
 import { lowerWithProgress } from '../src/train/lower-progress.js';
-import { placewright, testIo } from './support.js';
+import { placewright, RECORDED, temporaryFolder, testIo } from './support.js';
 
 describe('towers beyond the threads of an engine', () => {
   it('are refused before anything is compiled, with the largest number', async () => {
@@ -33,6 +34,45 @@ describe('compiling that takes long', () => {
     let time = 0;
     lowerWithProgress(io, settings, { silent: true, now: () => (time += 5000) });
     expect(io.stderr.text).toBe('');
+  });
+});
+
+describe('a file that cannot be taken', () => {
+  const at = temporaryFolder();
+
+  it('is named, with the same words for the same fault', async () => {
+    const train = (...argv: string[]) =>
+      placewright('train', '--model', 'tiny', '--engine', 'reference', ...argv);
+    for (const [path, why] of [
+      [at('.'), 'illegal operation on a directory'],
+      [at('none'), 'no such file or directory'],
+    ] as const) {
+      expect((await train('--tensors', path)).err).toMatch(
+        `PW_TENSORS_FILE]: cannot read the tensors: ${why}\n  at: ${path}\n`,
+      );
+      expect((await train('--options', path)).err).toMatch(
+        `PW_FILE_READ]: cannot read the file: ${why}\n  at: ${path}\n`,
+      );
+    }
+  });
+
+  it('is named where its values do not fit the model', async () => {
+    const file = at('other.json');
+    const { initial, batch } = JSON.parse(readFileSync(join(RECORDED, 'tiny.tensors.json'), 'utf8'));
+    const [[name, value] = []] = Object.entries(initial);
+    writeFileSync(file, JSON.stringify({ initial: { [`${name}x`]: value }, batch }));
+    const { code, err } = await placewright(
+      'train',
+      '--model',
+      'tiny',
+      '--engine',
+      'reference',
+      '--tensors',
+      file,
+    );
+    expect(code).toBe(1);
+    expect(err).toContain('PW_TENSORS_VARIABLE');
+    expect(err).toContain(`at: ${file}\n`);
   });
 });
 

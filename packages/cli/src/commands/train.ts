@@ -125,6 +125,10 @@ async function withSession(
   const session = await engine.load(compilation.module, { trace: trace !== undefined, accumulate });
   try {
     return await body(session);
+  } catch (error) {
+    // The run knows the values, not the file that they came from.
+    const ofTensors = error instanceof PlacewrightError && error.code.startsWith('PW_TENSORS');
+    throw ofTensors && tensors !== undefined ? error.at({ file: tensors }) : error;
   } finally {
     await session.close();
   }
