@@ -127,7 +127,7 @@ async function withSession(
     return await body(session);
   } catch (error) {
     // The run knows the values, not the file that they came from.
-    const ofTensors = error instanceof PlacewrightError && error.code.startsWith('PW_TENSORS');
+    const ofTensors = error instanceof PlacewrightError && /^PW_TENSORS/.test(error.code);
     throw ofTensors && tensors !== undefined ? error.at({ file: tensors }) : error;
   } finally {
     await session.close();

@@ -18,34 +18,48 @@ export interface ChartSpec {
 
 const WIDTH = 560;
 const HEIGHT = 280;
-const PLOT = { left: 64, right: 12, top: 14, bottom: 42 };
+const PLOT = { left: 60, right: 20, top: 12, bottom: 44 };
 /** More points than pixels only make the page heavy. */
 const MAX_POINTS = 500;
 /** Ratio of the values from which on a straight axis hides the small ones. */
 const LOG_RATIO = 12;
 
-/** A curve over the steps as an SVG: each step pale, and their running mean. */
+/** A curve over the steps as an SVG below its caption: each step pale, and their running mean. */
 export function lineChart(spec: ChartSpec): string {
   const finite = spec.values.filter(Number.isFinite);
   if (finite.length === 0)
     return element('p', { class: 'empty' }, `No ${escapeHtml(spec.title)} to show: no step ran.`);
   const y = yScale(finite, spec);
-  const x = linearScale(0, Math.max(1, spec.values.length));
+  // One step alone stands in the middle, not at the edge.
+  const x = linearScale(0, Math.max(2, spec.values.length), 1);
   const place: Place = (step, value) => [
     PLOT.left + x.at(step) * (WIDTH - PLOT.left - PLOT.right),
     HEIGHT - PLOT.bottom - y.at(value) * (HEIGHT - PLOT.top - PLOT.bottom),
   ];
   const smooth = runningMean(spec.values);
   const last = smooth.findLast(Number.isFinite) ?? 0;
-  return element(
+  const chart = element(
     'svg',
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', class: 'chart' },
     element('title', {}, escapeHtml(`${spec.title}: ${spec.format(last)} at step ${spec.values.length}`)),
     axes(x, y, place, spec),
     element('path', { class: `raw ${spec.series}`, d: path(spec.values, place) }),
     element('path', { class: `line ${spec.series}`, d: path(smooth, place) }),
+    ...lonePoints(smooth, spec, place),
     spec.reference === undefined ? '' : referenceLine(spec.reference, x, place),
   );
+  const label = `${spec.yLabel}${y.kind === 'log' ? ' (log scale)' : ''}`;
+  return element('figcaption', {}, escapeHtml(label)) + chart;
+}
+
+/** A dot for each value that no line leads to: its neighbours are missing or not finite. */
+function lonePoints(values: readonly number[], { series }: ChartSpec, place: Place): string[] {
+  const finite = (i: number): boolean => Number.isFinite(values[i]);
+  return values.flatMap((value, i) => {
+    if (!finite(i) || finite(i - 1) || finite(i + 1)) return [];
+    const [cx, cy] = place(i + 1, value);
+    return [element('circle', { class: `dot ${series}`, cx, cy, r: 4 })];
+  });
 }
 
 type Place = (step: number, value: number) => readonly [number, number];
@@ -76,8 +90,6 @@ function axes(x: Scale, y: Scale, place: Place, spec: ChartSpec): string {
     const at = left + x.at(tick) * (right - left);
     return element('text', { class: 'tick', x: at, y: bottom + 16, 'text-anchor': 'middle' }, String(tick));
   });
-  const yLabel = `${spec.yLabel}${y.kind === 'log' ? ' (log scale)' : ''}`;
-  const middle = (PLOT.top + bottom) / 2;
   return [
     ...rows,
     ...columns,
@@ -86,11 +98,6 @@ function axes(x: Scale, y: Scale, place: Place, spec: ChartSpec): string {
       'text',
       { class: 'label', x: (left + right) / 2, y: HEIGHT - 6, 'text-anchor': 'middle' },
       'step',
-    ),
-    element(
-      'text',
-      { class: 'label', x: 14, y: middle, 'text-anchor': 'middle', transform: `rotate(-90 14 ${middle})` },
-      escapeHtml(yLabel),
     ),
   ].join('');
 }

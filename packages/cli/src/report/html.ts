@@ -36,27 +36,47 @@ export function element(tag: string, attrs: AttrValues, ...children: readonly st
   return `<${tag}${parts.join('')}>${children.join('')}</${tag}>`;
 }
 
-/** An HTML table; cells are text. Columns named in `right` hold numbers. */
+/** Tables of more columns are no tables on a narrow screen. */
+const STACKED_FROM = 2;
+
+/**
+ * An HTML table; cells are text. Columns named in `right` hold numbers. Each cell knows its title, which a narrow screen
+ * shows beside it.
+ */
 export function htmlTable(
   titles: readonly string[],
   rows: readonly (readonly string[])[],
-  options: { readonly right?: ReadonlySet<string>; readonly caption?: string } = {},
+  options: {
+    readonly right?: ReadonlySet<string>;
+    readonly caption?: string;
+    /** Class of the table. */
+    readonly kind?: string;
+  } = {},
 ): string {
-  const { right = new Set<string>(), caption } = options;
+  const { right = new Set<string>(), caption, kind: look = '' } = options;
+  const stacked = titles.length > STACKED_FROM ? 'wide' : '';
   const kind = (i: number): string | undefined => (right.has(titles[i] ?? '') ? 'n' : undefined);
   const head = titles.map((title, i) => element('th', { scope: 'col', class: kind(i) }, escapeHtml(title)));
   const body = rows.map((row) =>
-    element('tr', {}, ...row.map((cell, i) => element('td', { class: kind(i) }, escapeHtml(cell)))),
-  );
-  return element(
-    'div',
-    { class: 'scroll' },
     element(
-      'table',
+      'tr',
       {},
-      caption === undefined ? '' : element('caption', {}, escapeHtml(caption)),
-      element('thead', {}, element('tr', {}, ...head)),
-      element('tbody', {}, ...body),
+      ...row.map((cell, i) => element('td', { class: kind(i), 'data-title': titles[i] }, escapeHtml(cell))),
     ),
+  );
+  // Outside of what can be scrolled, so that it is always read from its begin.
+  const above = caption === undefined ? '' : element('p', { class: 'caption' }, escapeHtml(caption));
+  return (
+    above +
+    element(
+      'div',
+      { class: 'scroll' },
+      element(
+        'table',
+        { class: `${stacked} ${look}`.trim() || undefined },
+        element('thead', {}, element('tr', {}, ...head)),
+        element('tbody', {}, ...body),
+      ),
+    )
   );
 }

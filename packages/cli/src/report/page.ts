@@ -5,17 +5,16 @@ import {
   formatBytes,
   formatDuration,
   formatLoss,
-  formatMegabytes,
   formatMs,
   formatPercent,
+  formatTick,
+  plural,
 } from '../ui/numbers.js';
 import { lineChart } from './chart.js';
 import { element, escapeHtml, htmlTable, scriptJson } from './html.js';
 import { devicePicture } from './picture.js';
 import { STYLE } from './style.js';
-
-/** Rows of the traffic table; the smallest flows beyond share the last row. */
-const MAX_FLOWS = 40;
+import { trafficTables } from './traffic.js';
 
 /**
  * A run as one HTML file that needs nothing else: no network, no script that runs, and a policy that forbids both.
@@ -50,7 +49,7 @@ function header(report: RunReport): string {
   const last = report.steps.at(-1);
   const figures: [string, string][] = [
     ['test accuracy', formatPercent(report.test?.accuracy ?? null, 2)],
-    ['last loss', last === undefined ? '–' : formatLoss(last.loss)],
+    ['loss of the last step', last === undefined ? '–' : formatLoss(last.loss)],
     ['steps', `${report.steps.length} of ${report.stepsWanted}`],
     ['images a second', String(Math.round(report.imagesPerSecond))],
     ['training time', formatDuration(report.elapsedMs / 1000)],
@@ -74,16 +73,20 @@ function notice({ reason, steps }: RunReport): string {
       return element(
         'p',
         { class: 'notice' },
-        `Stopped by hand after ${steps.length} steps; nothing was tested.`,
+        `Stopped by hand after ${plural(steps.length, 'step')}; nothing was tested.`,
       );
     case 'data':
       return element(
         'p',
         { class: 'notice' },
-        `Ended after ${steps.length} steps: there were no more images.`,
+        `Ended after ${plural(steps.length, 'step')}: there were no more images.`,
       );
     case 'diverged':
-      return element('p', { class: 'notice' }, `The loss was no longer finite at step ${steps.length}.`);
+      return element(
+        'p',
+        { class: 'notice' },
+        `The loss was no longer finite at step ${steps.length}: lower the learning rate, or clip the gradients.`,
+      );
     default:
       return unreachable(reason);
   }
@@ -95,7 +98,7 @@ function curves({ steps, test }: RunReport): string {
     yLabel: 'loss',
     values: steps.map((step) => step.loss),
     series: 'loss',
-    format: (value) => String(Number(value.toPrecision(3))),
+    format: formatTick,
   });
   const share = test?.accuracy ?? null;
   const counted = steps.some(({ correct }) => correct !== null);
@@ -125,13 +128,13 @@ function section(title: string, ...content: readonly string[]): string {
   return element('section', {}, element('h2', {}, escapeHtml(title)), ...content);
 }
 
-function devices({ placement, bindings }: RunReport): string {
+function devices({ placement, bindings, allReduce }: RunReport): string {
   const bound = new Map(bindings.map(({ device, target }) => [device, target]));
   const titles = [
     'device',
     'bound to',
     'variables',
-    'MB',
+    'bytes',
     'nodes',
     'updates',
     'sent a step',
@@ -141,7 +144,7 @@ function devices({ placement, bindings }: RunReport): string {
     row.device,
     bound.get(row.device) ?? '–',
     String(row.variables),
-    formatMegabytes(row.variableBytes),
+    formatBytes(row.variableBytes),
     String(row.nodes),
     String(row.updates),
     formatBytes(row.sentBytes),
@@ -149,27 +152,10 @@ function devices({ placement, bindings }: RunReport): string {
   ]);
   return section(
     'Devices, and what goes between them in a step',
-    figure(devicePicture(placement, bindings)),
+    element('figure', { class: 'scroll' }, devicePicture(placement, bindings)),
     htmlTable(titles, rows, { right: new Set(titles.slice(2)) }),
-    traffic(placement.traffic),
+    trafficTables(placement, allReduce),
   );
-}
-
-function traffic(flows: RunReport['placement']['traffic']): string {
-  if (flows.length === 0) return element('p', { class: 'soft' }, 'Nothing goes from one device to another.');
-  const sorted = [...flows].sort((a, b) => b.bytes - a.bytes);
-  const rows = sorted
-    .slice(0, MAX_FLOWS)
-    .map(({ from, to, bytes, copies }) => [from, to, formatBytes(bytes), String(copies)]);
-  const rest = sorted.slice(MAX_FLOWS);
-  if (rest.length > 0) {
-    const sum = (field: 'bytes' | 'copies'): number => rest.reduce((total, flow) => total + flow[field], 0);
-    rows.push([`${rest.length} smaller flows`, '', formatBytes(sum('bytes')), String(sum('copies'))]);
-  }
-  return htmlTable(['from', 'to', 'a step', 'copies'], rows, {
-    right: new Set(['a step', 'copies']),
-    caption: 'An all-reduce counts as a ring moves it: 2·b·(n−1)/n bytes to and from each of n members.',
-  });
 }
 
 function details({ settings, passes, nodes, bindings }: RunReport): string {
@@ -197,7 +183,7 @@ function details({ settings, passes, nodes, bindings }: RunReport): string {
       'Passes',
       htmlTable(passTitles, passRows, {
         right: new Set(passTitles.slice(1)),
-        caption: `${nodes} nodes after ${passes.length} passes, ${formatMs(total)} ms with verifying`,
+        caption: `${plural(nodes, 'node')} after ${plural(passes.length, 'pass', 'passes')}, ${formatMs(total)} ms with verifying`,
       }),
     ),
   );

@@ -5,6 +5,8 @@ import { element, escapeHtml } from './html.js';
 
 /** Devices drawn one by one; the rest share a box. */
 const MAX_SHOWN = 6;
+/** Devices in a row that can still be read on a narrow screen. */
+const MAX_SHRUNK = 2;
 /** Arcs between the devices of the row that get a label; more would run into each other. */
 const MAX_LABELLED = 8;
 const BOX = { width: 200, height: 92, gap: 36 };
@@ -29,12 +31,17 @@ export function devicePicture(placement: Placement, bindings: readonly Binding[]
   const row = groups.filter(({ host }) => !host).length;
   const arcs = flows.filter(({ from, to }) => !groups[from]?.host && !groups[to]?.host);
   const width = Math.max(row, 1) * (BOX.width + BOX.gap) - BOX.gap + 2 * MARGIN;
-  const depth = arcs.length === 0 ? 0 : 76 + 20 * Math.max(1, row - 1);
+  const depth = arcs.reduce((most, flow) => Math.max(most, arcReach(flow, boxes)), 0);
   const height = Math.max(...boxes.map(({ y }) => y + BOX.height), BOX.height) + MARGIN + depth;
   const drawn = flows.map((flow) => drawFlow(flow, boxes, groups, arcs.length <= MAX_LABELLED));
   return element(
     'svg',
-    { viewBox: `0 0 ${width} ${height}`, role: 'img', class: 'picture', width },
+    {
+      viewBox: `0 0 ${width} ${height}`,
+      role: 'img',
+      class: row > MAX_SHRUNK ? 'picture many' : 'picture',
+      width,
+    },
     element('title', {}, 'Devices, what they hold, and the bytes that go between them in a step'),
     ARROW,
     ...drawn,
@@ -224,15 +231,26 @@ function straight(from: Box, to: Box): Line {
   };
 }
 
+/** How far below the row an arc and its label go. */
+function arcReach({ from, to }: Flow, boxes: readonly Box[]): number {
+  const [a, b] = [boxes[from], boxes[to]];
+  return a === undefined || b === undefined ? 0 : 0.75 * arcDepth(a, b) + 28;
+}
+
+/** Depth of an arc's handles, of which the arc reaches three quarters. */
+function arcDepth(from: Box, to: Box): number {
+  const apart = Math.round(Math.abs(to.x - from.x) / (BOX.width + BOX.gap));
+  return (to.x > from.x ? 26 : 62) + 22 * apart;
+}
+
 /** Between two devices of the row: below them, deeper the farther apart, and back deeper than there. */
 function arc(from: Box, to: Box): Line {
   const forward = to.x > from.x;
-  const apart = Math.round(Math.abs(to.x - from.x) / (BOX.width + BOX.gap));
   const side = forward ? 14 : 34;
   const [x1, x2] = [from.x, to.x].map((x) => x + BOX.width / 2) as [number, number];
   const [start, end] = [x1 + (forward ? side : -side), x2 - (forward ? side : -side)];
   const y = from.y + BOX.height + 3;
-  const depth = (forward ? 26 : 62) + 22 * apart;
+  const depth = arcDepth(from, to);
   return {
     d: `M${start.toFixed(1)} ${y}C${start.toFixed(1)} ${y + depth} ${end.toFixed(1)} ${y + depth} ${end.toFixed(1)} ${y}`,
     sign: '',

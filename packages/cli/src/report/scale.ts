@@ -5,10 +5,13 @@ export interface Scale {
   readonly kind: 'linear' | 'log';
 }
 
-/** A scale from `low` to at least `high`, whose ends are round numbers. */
-export function linearScale(low: number, high: number, count = 5): Scale {
+/** About how many parts an axis has. */
+const COUNT = 5;
+
+/** A scale from `low` to at least `high`, whose ends are round numbers; its labels are `least` apart or more. */
+export function linearScale(low: number, high: number, least = 0): Scale {
   const span = high > low ? high - low : 1;
-  const step = roundStep(span / count);
+  const step = Math.max(least, roundStep(span / COUNT));
   const from = Math.floor(low / step + 1e-9) * step;
   const to = Math.ceil((low + span) / step - 1e-9) * step;
   const ticks = Array.from({ length: Math.round((to - from) / step) + 1 }, (_, i) =>
@@ -23,12 +26,26 @@ function roundStep(step: number): number {
   return power * ([1, 2, 5].find((digit) => digit * power >= step * (1 - 1e-9)) ?? 10);
 }
 
-/** A logarithmic scale with labels at 1, 2 and 5 times powers of ten, or at the powers alone where they are many. */
+/** Labels that an axis has room for. */
+const MAX_TICKS = 9;
+
+/**
+ * A logarithmic scale with labels at 1, 2 and 5 times powers of ten, at the powers alone where those are many, or at
+ * every second, third, … power.
+ */
 export function logScale(low: number, high: number): Scale {
   const all = roundNumbers(low, high, [1, 2, 5]);
-  const ticks = all.length > 10 ? roundNumbers(low, high, [1]) : all;
+  const ticks = all.length > MAX_TICKS ? powers(low, high) : all;
   const [from, to] = [Math.log10(ticks[0] ?? low), Math.log10(ticks.at(-1) ?? high)];
   return { kind: 'log', ticks, at: (value) => (Math.log10(value) - from) / (to - from || 1) };
+}
+
+/** Powers of ten around the values, whose exponents are multiples of as small a number as leaves room for labels. */
+function powers(low: number, high: number): number[] {
+  const [from, to] = [Math.floor(Math.log10(low) + 1e-9), Math.ceil(Math.log10(high) - 1e-9)];
+  const every = Math.ceil((to - from) / (MAX_TICKS - 2));
+  const [first, last] = [Math.floor(from / every), Math.ceil(to / every)];
+  return Array.from({ length: last - first + 1 }, (_, i) => Number(`1e${(first + i) * every}`));
 }
 
 /** Round numbers from the last one not above `low` to the first one not below `high`. */

@@ -17,7 +17,10 @@ main { max-width: 1180px; margin: 0 auto; padding: 28px 24px 56px; }
 h1 { font-size: 26px; line-height: 1.2; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 18px; margin: 36px 0 10px; }
 p { margin: 4px 0; }
-.soft, caption, figcaption { color: var(--soft); }
+.soft, .caption, figcaption { color: var(--soft); }
+figcaption, .caption { font-size: 14px; margin: 0 0 4px; }
+.scroll + .caption { margin-top: 24px; }
+.scroll + .soft { margin-top: 10px; }
 .notice { border-left: 4px solid var(--accuracy); padding: 6px 12px; background: var(--raised); margin-top: 16px; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 20px 0 0; }
 .figures div { background: var(--raised); border-radius: 8px; padding: 10px 14px; }
@@ -33,7 +36,10 @@ svg .tick, svg .label { fill: var(--soft); }
 .grid { stroke: var(--rule); stroke-width: 1; opacity: 0.6; }
 .axis { stroke: var(--soft); stroke-width: 1; }
 .raw, .line { fill: none; stroke-linejoin: round; }
-.raw { stroke-width: 1; opacity: 0.3; }
+.raw { stroke-width: 1; opacity: 0.35; }
+.dot { stroke: none; }
+.dot.loss { fill: var(--loss); }
+.dot.accuracy { fill: var(--accuracy); }
 .line { stroke-width: 2.25; }
 .loss { stroke: var(--loss); }
 .accuracy { stroke: var(--accuracy); }
@@ -49,11 +55,30 @@ svg.picture { margin: 0 auto 12px; }
 .scroll { overflow-x: auto; }
 .scroll + .scroll { margin-top: 28px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding: 0 0 6px; }
 th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 th { color: var(--soft); font-weight: 500; }
 .n { text-align: right; }
 td.n, th.n { padding-right: 0; padding-left: 14px; white-space: nowrap; }
+.matrix td, .matrix th { font-size: 13px; padding: 4px 0 4px 8px; white-space: nowrap; }
+.matrix td:first-child, .matrix th:first-child { padding-left: 0; color: var(--soft); font-weight: 500; }
+details { margin-top: 12px; }
+summary { cursor: pointer; color: var(--soft); }
 :focus-visible { outline: 2px solid var(--loss); }
+@media (max-width: 600px) {
+  main { padding: 20px 14px 40px; }
+  .figures { grid-template-columns: repeat(2, 1fr); gap: 8px; }
+  .figures dd { font-size: 19px; }
+  svg.chart text { font-size: 16px; }
+  /* What it shows can be read below. */
+  svg.picture.many { display: none; }
+  .wide thead { display: none; }
+  .wide tbody, .wide tr { display: block; }
+  .wide tr { padding: 6px 0; border-bottom: 1px solid var(--rule); }
+  .wide td, .wide td.n { display: inline-block; padding: 0 14px 0 0; border: 0; white-space: normal; overflow-wrap: anywhere; }
+  .wide td:first-child { display: block; color: var(--ink); font-weight: 600; }
+  .wide td:not(:first-child)::before { content: attr(data-title) ' '; color: var(--soft); }
+  .matrix td:not(:first-child)::before { content: '→ ' attr(data-title) ': '; }
+  .wide td:empty { display: none; }
+}
 @media print { main { max-width: none; } }
 `;

@@ -1,5 +1,6 @@
 import type { Binding, Module } from '@placewright/ir';
 import {
+  type Choices,
   type Compilation,
   type DeviceSummary,
   type Placement,
@@ -7,7 +8,8 @@ import {
 } from '@placewright/passes';
 import type { Evaluation, StepReport, StopReason, TrainResult } from '@placewright/runtime';
 import type { ModelSettings } from '../options/settings.js';
-import { formatBytes, formatMegabytes } from '../ui/numbers.js';
+import { kebabCase } from '../options/table.js';
+import { formatBytes, formatMegabytes, plural } from '../ui/numbers.js';
 import { type Column, formatTable } from '../ui/table.js';
 
 /** One pass that ran, as reports show it. */
@@ -31,6 +33,8 @@ export interface RunReport {
   readonly placement: Placement;
   readonly passes: readonly PassRow[];
   readonly nodes: number;
+  /** Whether gradients go round rings of devices. */
+  readonly allReduce: boolean;
   readonly stepsWanted: number;
   readonly steps: readonly StepReport[];
   readonly reason: StopReason;
@@ -68,6 +72,7 @@ export function makeReport(run: {
     placement: placementOf(compilation.module, settings.batchSize),
     passes: passRows(compilation),
     nodes: compilation.module.graph.nodes.size,
+    allReduce: settings.numGpus > 1 && compilation.choices.aggregation === 'allReduce',
     stepsWanted: run.steps,
     steps: result.reports,
     reason: result.reason,
@@ -82,6 +87,30 @@ export function placementOf(module: Module, batchSize: number): Placement {
   return summarisePlacement(module, { batch: batchSize });
 }
 
+/** `learningRate` as people write it. */
+const plainWords = (name: string): string => kebabCase(name).replaceAll('-', ' ');
+
+/** The choices of a strategy in words. */
+const SETS: Readonly<Record<Choices['variables'], string>> = {
+  shared: 'one set for all towers',
+  perTower: 'a set for each tower',
+};
+const HOMES: Readonly<Record<Choices['home'], string>> = {
+  tower: "each on its tower's device",
+  parameterDevice: 'all on one device',
+  leastElements: 'each on the device that had the fewest elements',
+};
+const TIMES: Readonly<Record<Choices['reading'], string>> = {
+  direct: 'in the same step',
+  staging: 'a step late, through staging areas',
+};
+const WAYS: Readonly<Record<Exclude<Choices['aggregation'], 'none'>, string>> = {
+  allReduce: 'gradients by all-reduce',
+  copyInTurn: 'gradients, copied to the towers in turn',
+  copyBesideVariable: 'gradients, copied to where the variable is',
+  copyOnHost: 'gradients, copied to the host',
+};
+
 /** The settings as rows for people. */
 export function describeSettings(
   settings: ModelSettings,
@@ -89,22 +118,27 @@ export function describeSettings(
 ): (readonly [string, string])[] {
   const { training, input } = settings;
   const { kind, ...rates } = training.optimizer;
-  const rateText = Object.entries(rates).map(([name, value]) => `${name} ${value}`);
+  const rateText = Object.entries(rates).map(([name, value]) => `${plainWords(name)} ${value}`);
   return [
     [
       'input',
       `${input.imageSize}×${input.imageSize}×${input.channels}, ${input.classes} outputs, ${settings.dataFormat}`,
     ],
-    ['towers', `${settings.numGpus} of ${settings.batchSize} images`],
+    ['towers', `${settings.numGpus} of ${plural(settings.batchSize, 'image')}`],
     ['optimizer', [kind, ...rateText].join(', ')],
     ['weight decay', String(training.weightDecay)],
-    ['clipping', training.clip.kind === 'none' ? 'none' : `${training.clip.kind} ${training.clip.limit}`],
+    [
+      'clipping',
+      training.clip.kind === 'none' ? 'none' : `${plainWords(training.clip.kind)} ${training.clip.limit}`,
+    ],
+    ['variables', `${SETS[choices.variables]}, ${HOMES[choices.home]}`],
+    ['read', TIMES[choices.reading]],
     [
       'gradients',
-      choices.aggregation === 'none' ? 'not exchanged' : `${choices.reduction} by ${choices.aggregation}`,
+      choices.aggregation === 'none' || settings.numGpus === 1
+        ? 'not exchanged'
+        : `${choices.reduction} of the towers' ${WAYS[choices.aggregation]}; taken ${TIMES[choices.gradients]}`,
     ],
-    ['variables', `${choices.variables}, home ${choices.home}`],
-    ['reading', `${choices.reading}; gradients ${choices.gradients}`],
     ['seed', String(settings.seed)],
   ];
 }

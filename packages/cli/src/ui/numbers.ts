@@ -21,8 +21,9 @@ export function formatPercent(share: number | null, digits = 1): string {
   return share === null || !Number.isFinite(share) ? '–' : `${(100 * share).toFixed(digits)} %`;
 }
 
-/** `0.2 s`, `0:17`, `2:05`, `1:02:03`. */
+/** `16 ms`, `0.2 s`, `0:17`, `2:05`, `1:02:03`. */
 export function formatDuration(seconds: number): string {
+  if (seconds > 0 && seconds < 0.0995) return `${Math.round(1000 * seconds)} ms`;
   if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)} s`;
   const whole = Math.max(0, Math.round(seconds));
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
@@ -32,6 +33,15 @@ export function formatDuration(seconds: number): string {
 
 export function formatMs(ms: number): string {
   return ms < 10 ? ms.toFixed(2) : ms.toFixed(1);
+}
+
+/** A value at an axis: three digits, large and small ones as `1e9`. */
+export function formatTick(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && (size >= 1e5 || size < 1e-3)) {
+    return value.toExponential(2).replace(/\.?0*e\+?/, 'e');
+  }
+  return String(Number(value.toPrecision(3)));
 }
 
 /** A loss: four digits, never in a form that jumps in width. */
