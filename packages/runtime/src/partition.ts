@@ -17,6 +17,8 @@ import {
   type TensorRef,
   topologicalOrder,
 } from '@placewright/ir';
+import { postponed } from './postpone.js';
+import { scaleCollectives } from './scale.js';
 
 /**
  * What becomes of a node. `constant`: a value known before the run, no work. `region`: part of a region. `runtime`: the
@@ -28,6 +30,8 @@ export type Part = 'constant' | 'region' | 'runtime';
 export interface Collective {
   readonly name: string;
   readonly members: readonly NodeId[];
+  /** What the sum is multiplied by; 1 where no such nodes follow it. */
+  readonly scale: number;
 }
 
 /** The nodes of one round of an entry, split up. */
@@ -38,6 +42,8 @@ export interface Partition {
   /** Number of calls of regions that must come before a node; nodes of a region have its own number. */
   readonly levels: ReadonlyMap<NodeId, number>;
   readonly collectives: readonly Collective[];
+  /** Products of a collective's sum with its scale: nothing is left for them to do. */
+  readonly scaled: ReadonlySet<NodeId>;
   /** Tensors that the caller gets, the entry's own first. */
   readonly fetched: readonly TensorRef[];
 }
@@ -63,15 +69,11 @@ export function partitionRound(
   const nodes = topologicalOrder(subgraph(module.graph, ids));
   checkPlacement(module, nodes);
   const parts = partsOf(nodes, canCompute);
-  const collectives = collectivesOf(nodes);
+  const fetched = last ? [...entry.fetches.map(({ tensor }) => tensor), ...extra] : [];
+  const { collectives, scaled } = scaleCollectives(module.graph, nodes, collectivesOf(nodes), fetched);
+  for (const id of scaled) parts.set(id, 'runtime');
   const levels = levelsOf(nodes, parts, collectives);
-  return {
-    nodes,
-    parts,
-    collectives,
-    levels,
-    fetched: last ? [...entry.fetches.map(({ tensor }) => tensor), ...extra] : [],
-  };
+  return { nodes, parts, collectives, scaled, levels, fetched };
 }
 
 function checkPlacement(module: Module, nodes: readonly Node[]): void {
@@ -118,7 +120,7 @@ function partOf(node: Node, source: Part | undefined, canCompute: (op: string) =
   return canCompute(node.op) ? 'region' : 'runtime';
 }
 
-function collectivesOf(nodes: readonly Node[]): Collective[] {
+function collectivesOf(nodes: readonly Node[]): Omit<Collective, 'scale'>[] {
   const byName = new Map<string, Node[]>();
   for (const node of nodes) {
     if (node.op !== 'NcclAllReduce') continue;
@@ -158,7 +160,7 @@ interface Unit {
  * How many regions in a row each node must wait for: an edge out of a region, to the runtime or to another device, goes
  * up by one; no edge goes down. So all region nodes of one device and level can run in one call, and no two calls wait
  * for each other. Members of a collective count as one node. Where it makes no cycle, what an area gives is taken to
- * come after what is put in, so that a region does not wait for its own results.
+ * come after what is put in, so that a region does not wait for its own results. Light work then goes where it is taken.
  */
 function levelsOf(
   nodes: readonly Node[],
@@ -167,7 +169,10 @@ function levelsOf(
 ): Map<NodeId, number> {
   const staged = levelled(nodes, parts, unitsOf(nodes, collectives, stagingEdges(nodes)));
   const levels = staged ?? levelled(nodes, parts, unitsOf(nodes, collectives, []));
-  if (levels !== undefined) return levels;
+  if (levels !== undefined) {
+    const regions = new Map([...levels].filter(([id]) => parts.get(id) === 'region'));
+    return new Map([...levels, ...postponed(nodes, regions)]);
+  }
   const names = collectives.map(({ name }) => name).slice(0, 8);
   throw new PlacewrightError('PW_DEADLOCK', `collectives wait for each other: ${names.join(', ')}`, {
     hint: 'give all towers the same order of collectives',

@@ -185,6 +185,24 @@ describe('what cannot be split', () => {
     expectCode('PW_ENGINE_COLLECTIVE', () => split(module));
   });
 
+  test('light work that a later region of its device alone takes is done there', () => {
+    const build = (op: string, takenElsewhere: boolean) =>
+      moduleOf((b) => {
+        const x = b.feed('x', 'float32', [2, 2]);
+        const light = b.op('Neg', [x], {}, { name: 'early' });
+        const early = op === 'Neg' ? light : b.op(op, [x, x], {}, { name: 'early' });
+        const far = b.op('Relu', [b.feed('y', 'float32', [2, 2], GPU0)], {}, { device: GPU0, name: 'far' });
+        const late = b.op('AddV2', [copied(b, far, CPU), early], {}, { name: 'late' });
+        const copy = takenElsewhere ? { copy: copied(b, early, GPU1) } : {};
+        b.entry('step', { late, ...copy }, []);
+      });
+    const together = (module: Module): boolean =>
+      split(module).regions.some((region) => names(region).join() === 'early,late');
+    expect(together(build('Neg', false))).toBe(true);
+    expect(together(build('Neg', true))).toBe(false);
+    expect(together(build('MatMul', false))).toBe(false);
+  });
+
   test('collectives that wait for each other', () => {
     const module = moduleOf((b) => {
       const member = (shared_name: string, input: Parameters<typeof b.op>[1][0], replica: number) =>

@@ -205,6 +205,34 @@ describe('all-reduce', () => {
   }
 
   test.for([
+    { what: 'the same scale on all members', scales: [0.3, 0.3, 0.3], raw: false },
+    { what: 'other scales', scales: [0.3, 0.7, 0.3], raw: false },
+    { what: 'a sum that is also taken as it is', scales: [0.3, 0.3, 0.3], raw: true },
+  ])('$what: each sum times its scale, rounded once more', async ({ scales, raw }) => {
+    const count = 40_000;
+    const session = await load((b) => {
+      const outs: Record<string, TensorRef> = {};
+      [CPU, GPU0, GPU1].forEach((device, replica) => {
+        const x = b.feed(`x${replica}`, 'float32', [count], device);
+        const attrs = { shared_name: 'all', num_devices: 3 };
+        const sum = b.op('NcclAllReduce', [x], attrs, { device, replica });
+        const scale = b.constant(tensorOf('float32', [], [scales[replica] ?? 1]), { device });
+        outs[`y${replica}`] = b.op('Mul', replica === 1 ? [scale, sum] : [sum, scale], {}, { device });
+        if (raw) outs[`sum${replica}`] = sum;
+      });
+      b.entry('step', outs, []);
+    });
+    const given = tensors(count, 3);
+    const sum = sumOf(given);
+    const got = await session.run('step', given);
+    scales.forEach((scale, tower) => {
+      const want = sum.map((x) => x * Math.fround(scale));
+      expect(got.get(`y${tower}`)?.data).toEqual(want);
+      if (raw) expect(got.get(`sum${tower}`)?.data).toEqual(sum);
+    });
+  });
+
+  test.for([
     { what: 'few elements, each device adds', count: 10, devices: [CPU, GPU0, GPU1] },
     { what: 'many elements, shared among the devices', count: 100_001, devices: [CPU, GPU0, GPU1] },
     { what: 'two members on one device', count: 40_000, devices: [GPU0, GPU1, GPU0] },

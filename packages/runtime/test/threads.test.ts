@@ -184,7 +184,7 @@ test('every built-in op is run somehow, or refused with a reason', () => {
   const how = new Map(ops.map((support) => [support.op, support.how]));
   expect(how.get('AllReduce')).toMatch(/^refused: /);
   expect(ops.every((support) => /^(onnx: |runtime|refused: )/.test(support.how))).toBe(true);
-  expect(how.get('Conv2D')).toBe('onnx: Gemm or Conv (float32)');
+  expect(how.get('Conv2D')).toBe('onnx: Conv (float32)');
   expect(how.get('MatMul')).toBe('onnx: MatMul or Gemm (float32, float64)');
   expect(how.get('Reshape')).toMatch(/^onnx: Reshape \(not float16, bfloat16, string\)$/);
   expect(how.get('Fill')).toBe('runtime kernel (not float16, bfloat16, string)');

@@ -1,5 +1,5 @@
-import { type DeviceName, PlacewrightError, type TensorValue } from '@placewright/ir';
-import { countOf, putRow, SHARED_SUM, sumHere, sumShare, takeSum } from './collective.js';
+import { allocate, type DeviceName, PlacewrightError, type TensorData } from '@placewright/ir';
+import { countOf, isShared, putRow, sumHere, sumShare, takeSum } from './collective.js';
 import type { AllReduceTask } from './plan.js';
 import type { SharedCollective } from './protocol.js';
 import {
@@ -41,6 +41,14 @@ function tellOthers(run: Run, index: number, what: 'arrived' | 'reduced'): void 
   flush(run);
 }
 
+/** What a member of this device put in, whose row has it now, where nothing else holds it. New memory takes long to get. */
+function spareMemory(run: Run, index: number): TensorData | undefined {
+  const [task] = collectiveState(run, index).waiting;
+  const [slot] = run.tasks[task ?? -1]?.inputs ?? [];
+  const cell = slot === undefined || run.uses[slot] !== 1 ? undefined : run.slots[slot];
+  return cell?.refs === 1 ? cell.value.data : undefined;
+}
+
 export function arrive(run: Run, task: AllReduceTask, index: number): void {
   const collective = collectiveAt(run, task.collective);
   const [slot] = task.inputs;
@@ -66,8 +74,8 @@ export function memberArrived(run: Run, index: number): void {
   if (state.arrived < collective.members.length) return;
   const devices = devicesOf(collective);
   const startUs = begin(run);
-  if (devices.length === 1 || countOf(collective) < SHARED_SUM) {
-    finishCollective(run, index, sumHere(collective), startUs);
+  if (!isShared(collective, devices.length)) {
+    finishCollective(run, index, sumHere, startUs);
     return;
   }
   sumShare(collective, devices.indexOf(run.installed.plan.device), devices.length);
@@ -82,12 +90,20 @@ export function shareReduced(run: Run, index: number): void {
   state.reduced += 1;
   if (state.reduced < devicesOf(collective).length) return;
   const startUs = begin(run);
-  finishCollective(run, index, takeSum(collective), startUs);
+  finishCollective(run, index, takeSum, startUs);
 }
 
-function finishCollective(run: Run, index: number, sum: TensorValue, startUs: number): void {
-  record(run, collectiveAt(run, index).name, 'all-reduce', startUs);
-  const cell = cellOf(sum);
+function finishCollective(
+  run: Run,
+  index: number,
+  fill: (collective: SharedCollective, into: TensorData) => void,
+  startUs: number,
+): void {
+  const collective = collectiveAt(run, index);
+  const data = spareMemory(run, index) ?? allocate(collective.dtype, countOf(collective));
+  fill(collective, data);
+  record(run, collective.name, 'all-reduce', startUs);
+  const cell = cellOf({ dtype: collective.dtype, shape: collective.shape, data });
   // Held until all members have it, so that none of them gives it away.
   cell.refs += 1;
   for (const task of collectiveState(run, index).waiting) complete(run, task, [cell]);

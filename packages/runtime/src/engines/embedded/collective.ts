@@ -1,8 +1,13 @@
 import { allocate, elementCount, type TensorData, type TensorValue } from '@placewright/ir';
+import { add, array, type Floats, mul, scalar, type VectorKernel, vectorKernel } from './kernels/vector.js';
 import type { SharedCollective } from './protocol.js';
 
-/** From this many elements on the devices share the adding: each sums its part, and takes the others' from memory. */
-export const SHARED_SUM = 1 << 15;
+/** From this many elements and devices on they share the adding: each sums its part, and takes the others' from memory. */
+const SHARED = { elements: 1 << 15, devices: 3 };
+
+export function isShared(collective: SharedCollective, devices: number): boolean {
+  return devices >= SHARED.devices && countOf(collective) >= SHARED.elements;
+}
 
 export function countOf({ shape }: SharedCollective): number {
   return elementCount(shape) ?? 0;
@@ -37,14 +42,37 @@ export function putRow(collective: SharedCollective, member: number, value: Tens
 
 /**
  * Sum of all rows over elements [from, to), in the order of the members, each partial sum rounded, so that every
- * device gets the same bits.
+ * device gets the same bits; then times the scale.
  */
-export function sumRows(collective: SharedCollective, from: number, to: number, into: TensorData): void {
+function sumRows(collective: SharedCollective, from: number, to: number, into: TensorData): void {
   const count = countOf(collective);
-  const row = (member: number): TensorData =>
-    view(collective, collective.rows, member * count + from, to - from);
-  copyInto(into, row(0));
-  for (let member = 1; member < collective.members.length; member++) addTo(into, row(member));
+  const rows = collective.members.map((_, member) =>
+    view(collective, collective.rows, member * count + from, to - from),
+  );
+  if (into instanceof Float32Array || into instanceof Float64Array) {
+    scaledSum(rows.length)(rows as Floats[], [into], [collective.scale]);
+    return;
+  }
+  const [first, ...others] = rows;
+  if (first !== undefined) copyInto(into, first);
+  for (const row of others) addTo(into, row);
+}
+
+const sums = new Map<number, VectorKernel>();
+
+/** The sum of so many arrays times scalar 0. */
+function scaledSum(count: number): VectorKernel {
+  const arrays = Array.from({ length: count }, (_, i) => array(i));
+  const kernel =
+    sums.get(count) ??
+    vectorKernel([
+      mul(
+        arrays.reduce((a, b) => add(a, b)),
+        scalar(0),
+      ),
+    ]);
+  sums.set(count, kernel);
+  return kernel;
 }
 
 function addTo(into: TensorData, row: TensorData): void {
@@ -65,16 +93,12 @@ export function sumShare(collective: SharedCollective, part: number, parts: numb
   sumRows(collective, from, to, view(collective, collective.sum, from, to - from));
 }
 
-/** A copy of the whole sum, once all shares are there. */
-export function takeSum(collective: SharedCollective): TensorValue {
-  const data = allocate(collective.dtype, countOf(collective));
-  copyInto(data, view(collective, collective.sum, 0, data.length));
-  return { dtype: collective.dtype, shape: collective.shape, data };
+/** Copies the whole sum, once all shares are there. */
+export function takeSum(collective: SharedCollective, into: TensorData): void {
+  copyInto(into, view(collective, collective.sum, 0, into.length));
 }
 
-/** The whole sum, worked out here. */
-export function sumHere(collective: SharedCollective): TensorValue {
-  const data = allocate(collective.dtype, countOf(collective));
-  sumRows(collective, 0, data.length, data);
-  return { dtype: collective.dtype, shape: collective.shape, data };
+/** Works out the whole sum here. */
+export function sumHere(collective: SharedCollective, into: TensorData): void {
+  sumRows(collective, 0, into.length, into);
 }

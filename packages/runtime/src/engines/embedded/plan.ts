@@ -91,6 +91,8 @@ export interface CollectivePlan {
   readonly shape: readonly number[];
   /** Device and task of each member, in the order of the towers. */
   readonly members: readonly RemoteTask[];
+  /** What the sum is multiplied by: 1 where it is the sum. */
+  readonly scale: number;
 }
 
 export interface DevicePlan {
@@ -300,7 +302,8 @@ function devicePlan(planning: Planning, device: DeviceName, table: SlotTable): D
 function inputsOf(planning: Planning, { nodes: [node], region }: Draft): readonly TensorRef[] {
   if (region !== null) return region.outputs.length === 0 ? [] : region.inputs;
   if (node === undefined || remoteSource(planning, node) !== undefined) return [];
-  return node.inputs;
+  const isScaled = planning.partition.scaled.has(node.id);
+  return isScaled ? node.inputs.filter((ref) => planning.seats.has(ref.node)) : node.inputs;
 }
 
 function taskOf(planning: Planning, table: SlotTable, draft: Draft, inputs: readonly Slot[]): Task {
@@ -335,7 +338,8 @@ function taskOf(planning: Planning, table: SlotTable, draft: Draft, inputs: read
     const at = planning.seats.get(node.id) ?? { collective: 0, member: 0 };
     return { ...base, kind: 'all-reduce', name, ...at };
   }
-  const { op, attrs, outputs: types, resources } = node;
+  const { attrs, outputs: types, resources } = node;
+  const op = planning.partition.scaled.has(node.id) ? 'Identity' : node.op;
   return { ...base, kind: 'kernel', name, op, attrs, types, resources };
 }
 
@@ -372,7 +376,7 @@ function regionTask(
   };
 }
 
-function collectivePlan({ graph, homes }: Planning, { name, members }: Collective): CollectivePlan {
+function collectivePlan({ graph, homes }: Planning, { name, members, scale }: Collective): CollectivePlan {
   const drafts = members.map((id) => homes.get(id) as Draft);
   const types = members.map((id) => tensorTypeOf(graph, { node: id, port: 0 }));
   const [first] = types as [TensorType, ...TensorType[]];
@@ -387,5 +391,6 @@ function collectivePlan({ graph, homes }: Planning, { name, members }: Collectiv
     dtype: first.dtype,
     shape: first.shape as readonly number[],
     members: drafts.map(({ device, index }) => ({ device, task: index })),
+    scale,
   };
 }

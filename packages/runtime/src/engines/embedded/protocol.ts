@@ -39,6 +39,8 @@ export interface SharedCollective {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly members: readonly RemoteTask[];
+  /** What the sum is multiplied by: 1 where it is the sum. */
+  readonly scale: number;
   readonly rows: SharedArrayBuffer;
   readonly sum: SharedArrayBuffer;
 }

@@ -15,6 +15,7 @@ import {
 import type { LoadOptions, Session, SessionRunOptions } from '../../engine.js';
 import { type FindTensor, sessionClosed, tensorFinder, uninitialized, unknownVariable } from '../../names.js';
 import { devicesOf } from '../../partition.js';
+import { isHeavy } from '../../postpone.js';
 import type { OwnEmitters } from './emit/region.js';
 import { createPlanner, type PlannedRound, type Planner } from './planner.js';
 import { type Pool, startPool } from './pool.js';
@@ -129,14 +130,11 @@ async function install(pool: Pool, { plan, round }: PlannedRound, planner: Plann
   await Promise.all(calls);
 }
 
-const HEAVY = new Set(['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter', 'MatMul']);
-
 /** The cores shared among the devices that compute much at the same time. */
 function threadsFor(rounds: readonly PlannedRound[]): number {
   const busy = new Set<DeviceName>();
   for (const { round } of rounds) {
-    for (const { device, nodes } of round.regions)
-      if (nodes.some(({ op }) => HEAVY.has(op))) busy.add(device);
+    for (const { device, nodes } of round.regions) if (nodes.some(({ op }) => isHeavy(op))) busy.add(device);
   }
   return Math.max(1, Math.floor(availableParallelism() / Math.max(1, busy.size)));
 }

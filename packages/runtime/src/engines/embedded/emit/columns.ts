@@ -52,49 +52,6 @@ function fromEnd(context: EmitContext, window: Window, from: number): number {
   return left === 0 ? Number.MAX_SAFE_INTEGER : -left;
 }
 
-/**
- * For each row of the kernel the [positions, kernel width · channels] matrix of what it sees, row by row of all images:
- * a convolution is the sum of their products with the rows of the filter. The columns are made once for each input and
- * window, the rows for each use: they are cheap to make, and in the cache then. `axis` is that of the height, counted
- * from either end: ONNX Runtime keeps rows for all uses that are written alike.
- */
-export function kernelRows(
-  context: EmitContext,
-  index: number,
-  channels: number,
-  [h, w]: readonly [Window, Window],
-  axis: 1 | -3,
-): string[] {
-  const columns = context.derived(index, `columns ${JSON.stringify([h, w])}`, () => {
-    const padded = padImages(context, channelsLast(context, index), [h.before, h.after], [w.before, w.after]);
-    return sideBySide(context, slices(context, padded, w, 2));
-  });
-  return slices(context, columns, h, axis).map((rows) => asRows(context, rows, w.kernel * channels));
-}
-
-/** As `kernelRows`, of what each place of the images sees of the outputs, from the last row and column to the first. */
-export function reverseKernelRows(
-  context: EmitContext,
-  index: number,
-  channels: number,
-  [h, w]: readonly [Window, Window],
-): string[] {
-  const margins = [reverseMargins(context, h), reverseMargins(context, w)] as const;
-  const padded = padImages(context, channelsLast(context, index), ...margins);
-  const columns = sideBySide(context, slices(context, padded, everyPlace(w), 2).reverse());
-  return slices(context, columns, everyPlace(h), 1)
-    .reverse()
-    .map((rows) => asRows(context, rows, w.kernel * channels));
-}
-
-function sideBySide(context: EmitContext, columns: readonly string[]): string {
-  return columns.length === 1 ? (columns[0] ?? '') : context.builder.op('Concat', columns, { axis: 3 });
-}
-
-function asRows(context: EmitContext, images: string, width: number): string {
-  return context.builder.op('Reshape', [images, context.builder.ints([-1, width])]);
-}
-
 /** The window of the same kernel over the outputs that ends at each place of an image. */
 function everyPlace(window: Window): Window {
   return { ...window, stride: 1, out: window.size };

@@ -12,17 +12,8 @@ function kernelSize(context: EmitContext): [number, number] {
   return [height ?? 1, width ?? 1];
 }
 
-export const maxPool = emitter('Max or MaxPool', F32, (context) => {
-  const pair = windows(context, context.type(0).shape, kernelSize(context));
-  const channels = context.type(0).shape[3] ?? null;
-  if (isTiling(pair) && !isNchw(context) && channels !== null && !context.isImage(0)) {
-    const { builder } = context;
-    const largest = builder.op('Max', cells(context, pair, channels));
-    const [height, width] = pair.map(({ out }) => out ?? 0) as [number, number];
-    context.set(0, builder.op('Reshape', [largest, builder.ints([-1, height, width, channels])]));
-    return;
-  }
-  const attrs = windowAttrs(pair);
+export const maxPool = emitter('MaxPool', F32, (context) => {
+  const attrs = windowAttrs(windows(context, context.type(0).shape, kernelSize(context)));
   setChannelsFirst(context, 0, context.builder.op('MaxPool', [channelsFirst(context, 0)], attrs));
 });
 
@@ -34,9 +25,9 @@ export function spreadToMaxima(context: EmitContext): void {
   else byIndices(context, pair);
 }
 
-const toMaxima = emitter('Equal, Where, or MaxPool with indices, ScatterElements', F32, spreadToMaxima);
-
-export const maxPoolGrad = summing(toMaxima);
+export const maxPoolGrad = summing(
+  emitter('Equal, Where, or MaxPool with indices, ScatterElements', F32, spreadToMaxima),
+);
 
 /** Whether the windows cover the images exactly, without overlap. */
 function isTiling(pair: readonly Window[]): boolean {
@@ -55,12 +46,16 @@ function byComparison(context: EmitContext, [h, w]: readonly [Window, Window], c
   const { builder } = context;
   const across = (w.size ?? 0) / w.kernel;
   const zero = builder.scalar(context.type(0).dtype, 0);
+  const blocks = builder.op('Reshape', [
+    context.input(0),
+    builder.ints([-1, h.kernel, across, w.kernel * channels]),
+  ]);
   const [maxima = '', gradient = ''] = [1, 2].map((index) =>
     builder.op('Reshape', [context.input(index), builder.ints([-1, 1, across, channels])]),
   );
   let left = gradient;
   const count = h.kernel * w.kernel;
-  const parts = cells(context, [h, w], channels).map((cell, i) => {
+  const parts = cells(context, blocks, h.kernel, w.kernel).map((cell, i) => {
     // Only a NaN equals no maximum; then the last position takes what is left.
     if (i === count - 1) return left;
     const here = builder.op('Equal', [cell, maxima]);
@@ -79,24 +74,12 @@ function joined(context: EmitContext, parts: readonly string[], axis: number): s
   return parts.length === 1 ? (parts[0] ?? '') : context.builder.op('Concat', parts, { axis });
 }
 
-/** For each position in the window, row-major, what input 0 has there: [batch · rows, 1, columns, channels]. */
-function cells(context: EmitContext, [h, w]: readonly [Window, Window], channels: number): string[] {
+/** The positions of the windows in row-major order. */
+function cells(context: EmitContext, blocks: string, height: number, width: number): string[] {
   const { builder } = context;
-  const across = (w.size ?? 0) / w.kernel;
   const parts = (name: string, count: number, axis: number): string[] =>
     count === 1 ? [name] : builder.ops('Split', [name], count, { axis, num_outputs: count });
-  let made: string[] | undefined;
-  const split = (): string[] => {
-    const shape = builder.ints([-1, h.kernel, across, w.kernel * channels]);
-    const rows = parts(builder.op('Reshape', [context.input(0), shape]), h.kernel, 1);
-    return rows.flatMap((row) => parts(row, w.kernel, 3));
-  };
-  return Array.from({ length: h.kernel * w.kernel }, (_, at) =>
-    context.derived(0, `cell ${at} of ${h.kernel} by ${w.kernel}`, () => {
-      made ??= split();
-      return made[at] ?? '';
-    }),
-  );
+  return parts(blocks, height, 1).flatMap((row) => parts(row, width, 3));
 }
 
 /** ONNX Runtime's indices are of the first maximum, counted over the whole tensor with channels first. */

@@ -1,6 +1,19 @@
 import { sameShape, type TensorData, type TensorValue } from '@placewright/ir';
 import { areaOf, readVariable, setVariable, writableData } from '../store.js';
 import { attrOf, failed, inputOf, type KernelCall, type RuntimeKernel, scalarOf } from './kernel.js';
+import {
+  add,
+  array,
+  constant,
+  div,
+  type Floats,
+  mul,
+  scalar,
+  sqrt,
+  sub,
+  type VectorKernel,
+  vectorKernel,
+} from './vector.js';
 
 // TensorFlow's training kernels, with its order of operations, each rounded to the variable's dtype, in place.
 
@@ -52,65 +65,57 @@ function addNumbers(variable: Numbers, data: Numbers, sign: number): void {
 export const assignAdd = update(1);
 export const assignSub = update(-1);
 
-const same = (x: number): number => x;
-
-/** Rounds to the precision of an array's elements. */
-function rounderOf(data: TensorData): (x: number) => number {
-  return data instanceof Float32Array ? Math.fround : same;
+/**
+ * A training kernel: new values of the variable and its slots, of which array i is resource i and the last one the
+ * gradient. `gradientAt` is the gradient's input; all others are the scalars, in their order.
+ */
+function training(gradientAt: number, results: (call: KernelCall) => VectorKernel): RuntimeKernel {
+  return (call) => {
+    const gradient = operand(call, gradientAt, 'gradient').data as Floats;
+    const scalars = call.inputs.flatMap((_, i) => (i === gradientAt ? [] : [scalarOf(call, i)]));
+    const resources = writables(call) as Floats[];
+    results(call)([...resources, gradient], resources, scalars);
+    return [];
+  };
 }
 
+const descent = vectorKernel([sub(array(0), mul(scalar(0), array(1)))]);
+
 /** Inputs: learning rate, gradient. */
-export const applyGradientDescent: RuntimeKernel = (call) => {
-  const rate = scalarOf(call, 0);
-  const gradient = operand(call, 1, 'gradient').data as Numbers;
-  const [variable] = writables(call) as [Numbers];
-  const round = rounderOf(variable);
-  for (let i = 0; i < variable.length; i++) {
-    variable[i] = (variable[i] as number) - round(rate * (gradient[i] as number));
-  }
-  return [];
-};
+export const applyGradientDescent = training(1, () => descent);
+
+/** Arrays: variable, sums, gradient. Scalars: learning rate, momentum. */
+function momentumKernel(nesterov: boolean): VectorKernel {
+  const [variable, sums, gradient] = [array(0), array(1), array(2)];
+  const [rate, momentum] = [scalar(0), scalar(1)];
+  const sum = add(mul(sums, momentum), gradient);
+  const step = nesterov ? add(mul(gradient, rate), mul(mul(sum, momentum), rate)) : mul(sum, rate);
+  return vectorKernel([sub(variable, step), sum]);
+}
+
+const plainMomentum = momentumKernel(false);
+const nesterovMomentum = momentumKernel(true);
 
 /** Inputs: learning rate, gradient, momentum. */
-export const applyMomentum: RuntimeKernel = (call) => {
-  const rate = scalarOf(call, 0);
-  const gradient = operand(call, 1, 'gradient').data as Numbers;
-  const momentum = scalarOf(call, 2);
-  const nesterov = attrOf(call, 'use_nesterov', 'bool');
-  const [variable, sums] = writables(call) as [Numbers, Numbers];
-  const round = rounderOf(variable);
-  for (let i = 0; i < variable.length; i++) {
-    const g = gradient[i] as number;
-    const s = round(round((sums[i] as number) * momentum) + g);
-    sums[i] = s;
-    const step = nesterov ? round(round(g * rate) + round(round(s * momentum) * rate)) : round(s * rate);
-    variable[i] = (variable[i] as number) - step;
-  }
-  return [];
-};
+export const applyMomentum = training(1, (call) =>
+  attrOf(call, 'use_nesterov', 'bool') ? nesterovMomentum : plainMomentum,
+);
+
+/** Arrays: variable, mean squares, moments, gradient. Scalars: learning rate, decay, momentum, epsilon. */
+function rmsPropKernel(): VectorKernel {
+  const [variable, squares, moments, gradient] = [array(0), array(1), array(2), array(3)];
+  const [rate, decay, momentum, epsilon] = [scalar(0), scalar(1), scalar(2), scalar(3)];
+  const fresh = sub(constant(1), decay);
+  const square = add(squares, mul(sub(mul(gradient, gradient), squares), fresh));
+  const step = div(mul(gradient, rate), sqrt(add(square, epsilon)));
+  const moment = add(mul(moments, momentum), step);
+  return vectorKernel([sub(variable, moment), square, moment]);
+}
+
+const rmsProp = rmsPropKernel();
 
 /** Inputs: learning rate, decay, momentum, epsilon, gradient. */
-export const applyRMSProp: RuntimeKernel = (call) => {
-  const rate = scalarOf(call, 0);
-  const decay = scalarOf(call, 1);
-  const momentum = scalarOf(call, 2);
-  const epsilon = scalarOf(call, 3);
-  const gradient = operand(call, 4, 'gradient').data as Numbers;
-  const [variable, squares, moments] = writables(call) as [Numbers, Numbers, Numbers];
-  const round = rounderOf(variable);
-  const fresh = round(1 - decay);
-  for (let i = 0; i < variable.length; i++) {
-    const g = gradient[i] as number;
-    const old = squares[i] as number;
-    const square = round(old + round(round(round(g * g) - old) * fresh));
-    const step = round(round(g * rate) / round(Math.sqrt(round(square + epsilon))));
-    const moment = round(round((moments[i] as number) * momentum) + step);
-    squares[i] = square;
-    moments[i] = moment;
-    variable[i] = (variable[i] as number) - moment;
-  }
-  return [];
-};
+export const applyRMSProp = training(4, () => rmsProp);
 
 /** The executor runs it when there is room. */
 export const stage: RuntimeKernel = ({ store, task, inputs }) => {
