@@ -4,6 +4,7 @@ import {
   type Entry,
   type EntryName,
   entryNodes,
+  isBuffer,
   lookupEntry,
   type Module,
   type Node,
@@ -191,8 +192,7 @@ function namedFetches(module: Module, entry: Entry, extra: readonly TensorRef[])
 function stagingDepths(module: Module, state: State): Map<string, number> {
   const depths = new Map<string, number>();
   for (const resource of module.resources.values()) {
-    if (resource.kind === 'stagingArea')
-      depths.set(resourceName(resource), state.areas.get(resource.id)?.length ?? 0);
+    if (isBuffer(resource)) depths.set(resourceName(resource), state.areas.get(resource.id)?.length ?? 0);
   }
   return depths;
 }

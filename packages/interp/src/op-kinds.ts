@@ -1,6 +1,6 @@
 import type { BuiltinOp } from '@placewright/ir';
 
-/** Ops that act on variables and staging areas. */
+/** Ops that act on variables, staging areas and queues. */
 export type StateOp =
   | 'ReadVariableOp'
   | 'AssignVariableOp'
@@ -10,7 +10,9 @@ export type StateOp =
   | 'ResourceApplyMomentum'
   | 'ResourceApplyRMSProp'
   | 'Stage'
-  | 'Unstage';
+  | 'Unstage'
+  | 'QueueEnqueueV2'
+  | 'QueueDequeueV2';
 
 /** Ops whose nodes run together. */
 export type GroupOp = 'NcclAllReduce' | 'Barrier';

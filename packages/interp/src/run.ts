@@ -1,15 +1,18 @@
 import {
   compatible,
   formatType,
+  isBuffer,
   type Module,
   type Node,
   type NodeId,
   nodeName,
   PlacewrightError,
+  putsIntoBuffer,
   type ResourceId,
   resourceName,
   type TensorRef,
   type TensorValue,
+  takesFromBuffer,
 } from '@placewright/ir';
 import { type Kernel, kernelContext } from './kernel.js';
 import { sumInOrder } from './kernels/communication.js';
@@ -205,7 +208,7 @@ function finish(progress: Progress, index: number, outputs: readonly TensorValue
     uses[producer] = left;
     if (left === 0) values[producer] = undefined;
   }
-  const [area] = node.op === 'Stage' || node.op === 'Unstage' ? node.resources : [];
+  const [area] = putsIntoBuffer(node.op) || takesFromBuffer(node.op) ? node.resources : [];
   if (area !== undefined) {
     for (const waiter of parked.get(area) ?? []) ready.add(waiter);
     parked.delete(area);
@@ -240,10 +243,10 @@ function areaReasons({ parked, plan, module, state }: Progress): WaitReason[] {
   return [...parked].flatMap(([id, waiters]) => {
     const area = resourceOf(module, id);
     const depth = state.areas.get(id)?.length ?? 0;
-    const room = area.kind === 'stagingArea' ? area.capacity : 0;
+    const room = isBuffer(area) ? area.capacity : 0;
     return waiters.map((i) => {
       const node = plan.nodes[i] as Node;
-      const what = `${node.op === 'Unstage' ? 'a value in' : 'room in'} ${JSON.stringify(resourceName(area))}`;
+      const what = `${takesFromBuffer(node.op) ? 'a value in' : 'room in'} ${JSON.stringify(resourceName(area))}`;
       const name = nodeName(node);
       return { node: name, text: `${name} waits for ${what} (holds ${depth}, room for ${room})` };
     });

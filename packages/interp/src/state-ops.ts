@@ -1,4 +1,13 @@
-import { type Module, type Node, PlacewrightError, sameShape, type TensorValue } from '@placewright/ir';
+import {
+  isBuffer,
+  type Module,
+  type Node,
+  PlacewrightError,
+  putsIntoBuffer,
+  sameShape,
+  type TensorValue,
+  takesFromBuffer,
+} from '@placewright/ir';
 import { type KernelContext, kernelContext } from './kernel.js';
 import { addValues, subtractValues } from './kernels/elementwise.js';
 import type { StateOp } from './op-kinds.js';
@@ -82,15 +91,17 @@ export const stateKernels = {
   ResourceApplyRMSProp: applyRMSProp,
   Stage: stage,
   Unstage: unstage,
+  QueueEnqueueV2: stage,
+  QueueDequeueV2: unstage,
 } satisfies Record<StateOp, StateKernel>;
 
-/** Whether a staging op must wait: `Unstage` for a tuple, `Stage` for room (a capacity of 0 is no limit). */
+/** Whether an op on a buffer must wait: to get for a tuple, to put for room (a capacity of 0 is no limit). */
 export function mustWait(module: Module, state: State, node: Node): boolean {
   const [id] = node.resources;
   if (id === undefined) return false;
   const resource = resourceOf(module, id);
-  if (resource.kind !== 'stagingArea') return false;
+  if (!isBuffer(resource)) return false;
   const depth = state.areas.get(id)?.length ?? 0;
-  if (node.op === 'Unstage') return depth === 0;
-  return node.op === 'Stage' && resource.capacity > 0 && depth >= resource.capacity;
+  if (takesFromBuffer(node.op)) return depth === 0;
+  return putsIntoBuffer(node.op) && resource.capacity > 0 && depth >= resource.capacity;
 }

@@ -1,14 +1,15 @@
 import {
+  type BufferResource,
   compatible,
   dataFault,
   formatShape,
+  isBuffer,
   type Module,
   nearest,
   PlacewrightError,
   type Resource,
   type ResourceId,
   resourceName,
-  type StagingAreaResource,
   type TensorValue,
   type VariableResource,
 } from '@placewright/ir';
@@ -42,10 +43,10 @@ export function variableOf(module: Module, id: ResourceId | undefined): Variable
   throw new PlacewrightError('PW_RESOURCE_KIND', `${describe(resource)} is used as a variable`);
 }
 
-export function areaOf(module: Module, id: ResourceId | undefined): StagingAreaResource {
+export function areaOf(module: Module, id: ResourceId | undefined): BufferResource {
   const resource = id === undefined ? undefined : resourceOf(module, id);
-  if (resource?.kind === 'stagingArea') return resource;
-  throw new PlacewrightError('PW_RESOURCE_KIND', `${describe(resource)} is used as a staging area`);
+  if (isBuffer(resource)) return resource;
+  throw new PlacewrightError('PW_RESOURCE_KIND', `${describe(resource)} is used as a staging area or queue`);
 }
 
 function describe(resource: Resource | undefined): string {

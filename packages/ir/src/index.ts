@@ -1,5 +1,6 @@
 export * from './attr.js';
 export * from './autodiff.js';
+export * from './buffers.js';
 export * from './builder/builder.js';
 export * from './builder/initializer.js';
 export * from './builder/model.js';

@@ -11,10 +11,12 @@ import {
   nodeOf,
   PlacewrightError,
   predecessors,
+  putsIntoBuffer,
   type ResourceId,
   roundNodes,
   subgraph,
   type TensorRef,
+  takesFromBuffer,
   topologicalOrder,
 } from '@placewright/ir';
 import { postponed } from './postpone.js';
@@ -203,15 +205,15 @@ function unitsOf(
   return units;
 }
 
-/** From each `Stage` to each `Unstage` of its area. */
+/** From each node that puts into a buffer to each that takes from it. */
 function stagingEdges(nodes: readonly Node[]): (readonly [NodeId, NodeId])[] {
   const puts = new Map<ResourceId, NodeId[]>();
   for (const { id, op, resources } of nodes) {
     const [area] = resources;
-    if (op === 'Stage' && area !== undefined) puts.set(area, [...(puts.get(area) ?? []), id]);
+    if (putsIntoBuffer(op) && area !== undefined) puts.set(area, [...(puts.get(area) ?? []), id]);
   }
   return nodes.flatMap(({ id, op, resources: [area] }) =>
-    op === 'Unstage' && area !== undefined ? (puts.get(area) ?? []).map((put) => [put, id] as const) : [],
+    takesFromBuffer(op) && area !== undefined ? (puts.get(area) ?? []).map((put) => [put, id] as const) : [],
   );
 }
 

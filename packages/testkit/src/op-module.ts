@@ -44,7 +44,8 @@ export function opModule(plan: OpCase, options: { readonly backward?: boolean } 
   const { module } = edit(emptyModule(`case of ${plan.op}`), builtinRegistry, 'build', (editor) => {
     const build: Build = { editor, plan, feeds, placeholders: [] };
     if (plan.op === 'NcclAllReduce') return buildCollective(build);
-    if (plan.op === 'Unstage') return buildStaging(build);
+    if (plan.op === 'Unstage') return buildBuffer(build, 'stagingArea');
+    if (plan.op === 'QueueDequeueV2') return buildBuffer(build, 'queue');
     const inputs = addInputs(build);
     const variables = plan.variables.map((value, i) => addVariable(editor, value, i));
     const device = plan.op === 'Transfer' ? '/device:GPU:0' : HOME;
@@ -240,14 +241,15 @@ function buildCollective(build: Build): void {
 }
 
 /** `warmUp` puts the value, `step` gets it and puts it again. */
-function buildStaging(build: Build): void {
+function buildBuffer(build: Build, kind: 'stagingArea' | 'queue'): void {
   const { editor } = build;
   const inputs = addInputs(build);
   const types = inputs.map((ref) => editor.type(ref));
   const common = { container: '', device: HOME, replica: null };
-  const area = editor.addResource({ kind: 'stagingArea', name: 'area', types, capacity: 2, ...common }, WHY);
-  const put = editor.addNode({ op: 'Stage', name: 'put', inputs, resources: [area], device: HOME }, WHY);
-  const get = editor.addNode({ op: 'Unstage', name: 'get', resources: [area], device: HOME }, WHY);
+  const area = editor.addResource({ kind, name: 'area', types, capacity: 2, ...common }, WHY);
+  const [puts, gets] = kind === 'queue' ? ['QueueEnqueueV2', 'QueueDequeueV2'] : ['Stage', 'Unstage'];
+  const put = editor.addNode({ op: puts ?? '', name: 'put', inputs, resources: [area], device: HOME }, WHY);
+  const get = editor.addNode({ op: gets ?? '', name: 'get', resources: [area], device: HOME }, WHY);
   finish(
     build,
     named(

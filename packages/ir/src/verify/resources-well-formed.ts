@@ -1,4 +1,5 @@
-import type { Node, Resource, StagingAreaResource, VariableResource } from '../graph.js';
+import { type BufferResource, isBuffer, putsIntoBuffer, takesFromBuffer } from '../buffers.js';
+import type { Node, Resource, VariableResource } from '../graph.js';
 import type { ResourceEffect } from '../op.js';
 import { compatible, formatType, type TensorType } from '../shape.js';
 import {
@@ -85,6 +86,9 @@ function bufferKinds(op: string): readonly Resource['kind'][] {
     case 'Stage':
     case 'Unstage':
       return ['stagingArea'];
+    case 'QueueEnqueueV2':
+    case 'QueueDequeueV2':
+      return ['queue'];
     case 'Barrier':
       return ['barrier'];
     default:
@@ -108,7 +112,7 @@ function valueFaults(
   resources: readonly (Resource | undefined)[],
 ): Violation[] {
   const [first] = resources;
-  if (first?.kind === 'stagingArea') return stagingFaults(context, node, first);
+  if (isBuffer(first)) return bufferFaults(context, node, first);
   const index = ASSIGNED_INPUT.get(node.op);
   if (index === undefined) return [];
   const value = inputType(context, node, index);
@@ -132,20 +136,21 @@ function inputType({ module }: VerifyContext, node: Node, index: number): Tensor
 
 const fits = (a: TensorType, b: TensorType): boolean => a.dtype === b.dtype && compatible(a.shape, b.shape);
 
-function stagingFaults(context: VerifyContext, node: Node, area: StagingAreaResource): Violation[] {
-  const types =
-    node.op === 'Stage'
-      ? node.inputs.map((_, i) => inputType(context, node, i))
-      : node.op === 'Unstage'
-        ? node.outputs
-        : null;
+function bufferFaults(context: VerifyContext, node: Node, buffer: BufferResource): Violation[] {
+  const puts = putsIntoBuffer(node.op);
+  const types = puts
+    ? node.inputs.map((_, i) => inputType(context, node, i))
+    : takesFromBuffer(node.op)
+      ? node.outputs
+      : null;
   if (types === null) return [];
-  const same = types.length === area.types.length && types.every((type, i) => typeFits(type, area.types[i]));
+  const same =
+    types.length === buffer.types.length && types.every((type, i) => typeFits(type, buffer.types[i]));
   if (same) return [];
   const list = (all: readonly (TensorType | undefined)[]): string =>
     `(${all.map((type) => (type === undefined ? '?' : formatType(type))).join(', ')})`;
-  const what = `${node.op === 'Stage' ? 'puts' : 'gets'} ${list(types)}, but ${shownResource(area)} holds ${list(area.types)}`;
-  return [fault(node, what, 'give the staging area the types of what is put into it')];
+  const what = `${puts ? 'puts' : 'gets'} ${list(types)}, but ${shownResource(buffer)} holds ${list(buffer.types)}`;
+  return [fault(node, what, 'give it the types of what is put into it')];
 }
 
 const typeFits = (a: TensorType | undefined, b: TensorType | undefined): boolean =>

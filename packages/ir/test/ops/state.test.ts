@@ -1,4 +1,5 @@
 import { describe } from 'vitest';
+import { type NewResource, tensorType } from '../../src/index.js';
 import { barrier, stagingArea, variable } from './support.js';
 import { inferenceTable } from './table.js';
 
@@ -56,6 +57,26 @@ describe('staging areas', () => {
     ['Stage', [], {}, /one staging area/, [w]],
     ['Unstage', [], {}, ['float32[2]', 'int32[?]'], [area]],
     ['Unstage', [], {}, /one staging area/],
+  ]);
+});
+
+describe('queues', () => {
+  const types = [tensorType('float32', [2])];
+  const queue: NewResource = {
+    kind: 'queue',
+    container: '',
+    device: '',
+    replica: null,
+    name: 'queue',
+    types,
+    capacity: 2,
+  };
+  inferenceTable([
+    ['QueueEnqueueV2', ['float32[2]'], {}, [], [queue]],
+    ['QueueEnqueueV2', ['float32[3]'], {}, /value 0 is float32\[3\], but queue/, [queue]],
+    ['QueueEnqueueV2', ['float32[2]'], {}, /one queue/, [stagingArea('float32[2]')]],
+    ['QueueDequeueV2', [], {}, ['float32[2]'], [queue]],
+    ['QueueDequeueV2', [], {}, /one queue/],
   ]);
 });
 

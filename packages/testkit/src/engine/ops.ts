@@ -52,7 +52,7 @@ const EXACT: ReadonlySet<BuiltinOp> = new Set<BuiltinOp>([
     'ReadVariableOp',
     'AssignVariableOp',
   ] as const),
-  ...(['Unstage', 'Transfer'] as const),
+  ...(['Unstage', 'QueueDequeueV2', 'Transfer'] as const),
 ]);
 
 /** Fetches of a backward case, which are sums of products whatever the op. */
@@ -84,7 +84,12 @@ function differentiable(op: BuiltinOp): boolean {
 }
 
 const ONE: TensorValue = { dtype: 'float32', shape: [1], data: Float32Array.of(1) };
-const STATE_OPS: ReadonlySet<BuiltinOp> = new Set<BuiltinOp>(['Unstage', 'NcclAllReduce', 'Transfer']);
+const STATE_OPS: ReadonlySet<BuiltinOp> = new Set<BuiltinOp>([
+  'Unstage',
+  'QueueDequeueV2',
+  'NcclAllReduce',
+  'Transfer',
+]);
 
 async function compareOp(
   load: Load,

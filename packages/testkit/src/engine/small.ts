@@ -1,5 +1,6 @@
 import {
   type AttrInput,
+  type BufferResource,
   builtinRegistry,
   type DType,
   type EntryName,
@@ -33,7 +34,13 @@ export interface SmallBuild {
   feed(name: string, dtype: DType, shape: Shape): TensorRef;
   /** A variable that `init` assigns. */
   variable(name: string, initial: TensorValue): ResourceId;
-  area(name: string, types: readonly TensorType[], capacity: number): ResourceId;
+  /** A staging area unless said otherwise. */
+  area(
+    name: string,
+    types: readonly TensorType[],
+    capacity: number,
+    kind?: BufferResource['kind'],
+  ): ResourceId;
   entry(name: EntryName, fetches: Readonly<Record<string, TensorRef>>, rounds?: readonly TensorRef[][]): void;
 }
 
@@ -65,8 +72,8 @@ export function smallModule(
         assigns.push(op('AssignVariableOp', `${name}/Assign`, [value], {}, { resources: [id] }).node);
         return id;
       },
-      area: (name, types, capacity) =>
-        editor.addResource({ kind: 'stagingArea', name, types, capacity, ...common }, WHY),
+      area: (name, types, capacity, kind = 'stagingArea') =>
+        editor.addResource({ kind, name, types, capacity, ...common }, WHY),
       entry: (name, fetches, rounds = [[]]) => {
         const named = Object.entries(fetches).map(([key, tensor]) => ({ name: key, tensor }));
         const nodes = rounds.map((round) => round.map(({ node }) => node));

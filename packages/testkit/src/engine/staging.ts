@@ -1,3 +1,4 @@
+import type { BufferResource } from '@placewright/ir';
 import { mustBeSame } from '../compare.js';
 import type { EngineCheck } from './property.js';
 import { mustRefuse } from './refusal.js';
@@ -8,17 +9,28 @@ const TYPES = [{ dtype: 'float32', shape: [1] }] as const;
 const DEPTH = 2;
 const STEPS = 6;
 
-/** `warmUp` puts −x twice; `step` gets the oldest as `y` and puts −x; `postInit` puts once more, `eval` gets. */
-function delayed(b: SmallBuild): void {
-  const area = b.area('area', TYPES, DEPTH);
-  const neg = b.op('Neg', 'neg', [b.feed('x', 'float32', [1])]);
-  const put = b.op('Stage', 'put', [neg], {}, { resources: [area] });
-  const get = b.op('Unstage', 'get', [], {}, { resources: [area] });
-  b.entry('warmUp', {}, [[put], [put]]);
-  b.entry('step', { y: get }, [[put]]);
-  b.entry('postInit', {}, [[put]]);
-  b.entry('eval', { y: get });
+interface BufferOps {
+  readonly kind: BufferResource['kind'];
+  readonly put: string;
+  readonly get: string;
 }
+
+const STAGING: BufferOps = { kind: 'stagingArea', put: 'Stage', get: 'Unstage' };
+const QUEUE: BufferOps = { kind: 'queue', put: 'QueueEnqueueV2', get: 'QueueDequeueV2' };
+
+/** `warmUp` puts −x twice; `step` gets the oldest as `y` and puts −x; `postInit` puts once more, `eval` gets. */
+const delayed =
+  (ops: BufferOps) =>
+  (b: SmallBuild): void => {
+    const area = b.area('area', TYPES, DEPTH, ops.kind);
+    const neg = b.op('Neg', 'neg', [b.feed('x', 'float32', [1])]);
+    const put = b.op(ops.put, 'put', [neg], {}, { resources: [area] });
+    const get = b.op(ops.get, 'get', [], {}, { resources: [area] });
+    b.entry('warmUp', {}, [[put], [put]]);
+    b.entry('step', { y: get }, [[put]]);
+    b.entry('postInit', {}, [[put]]);
+    b.entry('eval', { y: get });
+  };
 
 /** A variable that is staged while `step` adds 1 to it: what comes out is what it was. */
 function staged(b: SmallBuild): void {
@@ -35,21 +47,33 @@ function staged(b: SmallBuild): void {
 
 const feed = (x: number) => new Map([['x', floats(x)]]);
 
-/** Checks of staging areas: values come out late, in order and unchanged; full and empty areas stop a run. */
+/** Checks of staging areas and queues: values come out late, in order and unchanged; full and empty areas stop a run. */
 export function stagingChecks(load: Load): readonly EngineCheck[] {
-  const check = (
-    name: string,
-    build: (b: SmallBuild) => void,
-    body: (session: SessionLike) => Promise<void>,
-  ): EngineCheck => ({ name, run: () => withSession(load, smallModule(build), body) });
+  const check: Check = (name, build, body) => ({
+    name,
+    run: () => withSession(load, smallModule(build), body),
+  });
   return [
-    check('staged values come out in order, as many steps later as were put before', delayed, inOrder),
+    ...bufferChecks('area', check, delayed(STAGING)),
+    ...bufferChecks('queue', check, delayed(QUEUE)),
     check('a staged variable keeps what it was', staged, unchanged),
-    check('a run that puts into a full area is refused', delayed, async (session) => {
+  ];
+}
+
+type Check = (
+  name: string,
+  build: (b: SmallBuild) => void,
+  body: (session: SessionLike) => Promise<void>,
+) => EngineCheck;
+
+function bufferChecks(what: string, check: Check, build: (b: SmallBuild) => void): EngineCheck[] {
+  return [
+    check(`values come out of a ${what} in order, as many steps later as were put before`, build, inOrder),
+    check(`a run that puts into a full ${what} is refused`, build, async (session) => {
       await session.run('warmUp', feed(1));
       await mustRefuse({ codes: ['PW_DEADLOCK'], node: 'put' }, () => session.run('postInit', feed(2)));
     }),
-    check('a run that gets from an empty area is refused', delayed, (session) =>
+    check(`a run that gets from an empty ${what} is refused`, build, (session) =>
       mustRefuse({ codes: ['PW_DEADLOCK'], node: 'get' }, () => session.run('eval', feed(1))),
     ),
   ];

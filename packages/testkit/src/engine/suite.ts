@@ -11,12 +11,9 @@ const RECORDED_TOLERANCE = 1e-5;
 
 /**
  * Checks that any engine must pass, against the interpreter: every op forward and backward on random shapes; random
- * models under every strategy; values that wait in staging areas from step to step; any tensor fetched; errors with
+ * models under every strategy; values that wait in staging areas and queues from step to step; any tensor fetched; errors with
  * their codes and the names of their nodes; and, where they are given, recorded training runs. `load` makes a session
  * of a lowered module.
- *
- * Of what holds values from step to step there are staging areas alone so far: queues are resources of the graph that no
- * op acts on yet, so nothing here runs one.
  */
 export function engineSuite<O = unknown>(
   load: Load<O>,

@@ -1,5 +1,5 @@
 import type { ResourceId, TensorValue } from '@placewright/ir';
-import { PlacewrightError } from '@placewright/ir';
+import { PlacewrightError, putsIntoBuffer, takesFromBuffer } from '@placewright/ir';
 import { arrive, memberArrived, shareReduced } from './all-reduce.js';
 import { runtimeKernel } from './kernels/table.js';
 import type { KernelTask, ReceiveTask, RegionTask, Task } from './plan.js';
@@ -170,7 +170,7 @@ function computeKernel(run: Run, task: KernelTask, index: number): void {
   const outputs = runtimeKernel(call)(call);
   record(run, task.name, 'kernel', startUs);
   complete(run, index, outputs);
-  if (task.op === 'Stage' || task.op === 'Unstage') unpark(run, task.resources[0]);
+  if (putsIntoBuffer(task.op) || takesFromBuffer(task.op)) unpark(run, task.resources[0]);
 }
 
 function receiveValue(run: Run, task: ReceiveTask, index: number): void {
@@ -184,11 +184,11 @@ function receiveValue(run: Run, task: ReceiveTask, index: number): void {
   complete(run, index, [cellOf(value)]);
 }
 
-/** Whether a staging op must wait: `Unstage` for a tuple, `Stage` for room. */
+/** Whether an op on a buffer must wait: to get for a tuple, to put for room. */
 function mustWait(run: Run, task: KernelTask): boolean {
-  if (task.op !== 'Unstage' && task.op !== 'Stage') return false;
+  if (!putsIntoBuffer(task.op) && !takesFromBuffer(task.op)) return false;
   const { info, tuples } = areaOf(run.around.store, task.resources[0]);
-  return task.op === 'Unstage' ? tuples.length === 0 : info.capacity > 0 && tuples.length >= info.capacity;
+  return takesFromBuffer(task.op) ? tuples.length === 0 : info.capacity > 0 && tuples.length >= info.capacity;
 }
 
 function park(run: Run, task: KernelTask, index: number): void {

@@ -17,6 +17,8 @@ export type RuntimeOp =
   | 'ResourceApplyRMSProp'
   | 'Stage'
   | 'Unstage'
+  | 'QueueEnqueueV2'
+  | 'QueueDequeueV2'
   | 'Transfer'
   | 'NcclAllReduce'
   | 'Barrier';
@@ -43,6 +45,8 @@ export const runtimeOps = {
   ResourceApplyRMSProp: INIT,
   Stage: 'runtime: staging area',
   Unstage: 'runtime: staging area',
+  QueueEnqueueV2: 'runtime: queue',
+  QueueDequeueV2: 'runtime: queue',
   Transfer: 'runtime: message between workers',
   NcclAllReduce: 'runtime: sum through shared memory',
   Barrier: 'refused: one process has no tasks to wait for',

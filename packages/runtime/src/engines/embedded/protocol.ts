@@ -25,7 +25,8 @@ export type ResourceInfo =
       readonly shape: Shape;
     }
   | {
-      readonly kind: 'stagingArea';
+      /** A staging area or a queue. */
+      readonly kind: 'buffer';
       readonly id: ResourceId;
       readonly name: string;
       readonly types: readonly TensorType[];

@@ -1,7 +1,7 @@
-import { type DeviceName, type Module, type ResourceId, resourceName } from '@placewright/ir';
+import { type DeviceName, isBuffer, type Module, type ResourceId, resourceName } from '@placewright/ir';
 import type { ResourceInfo } from './protocol.js';
 
-/** The variables and staging areas that live on each device. */
+/** The variables, staging areas and queues that live on each device. */
 export function resourcesByDevice(module: Module): Map<DeviceName, ResourceInfo[]> {
   const out = new Map<DeviceName, ResourceInfo[]>();
   for (const resource of module.resources.values()) {
@@ -11,8 +11,8 @@ export function resourcesByDevice(module: Module): Map<DeviceName, ResourceInfo[
     out.set(device, list);
     if (resource.kind === 'variable')
       list.push({ kind: 'variable', id, name, dtype: resource.dtype, shape: resource.shape });
-    if (resource.kind === 'stagingArea') {
-      list.push({ kind: 'stagingArea', id, name, types: resource.types, capacity: resource.capacity });
+    if (isBuffer(resource)) {
+      list.push({ kind: 'buffer', id, name, types: resource.types, capacity: resource.capacity });
     }
   }
   return out;

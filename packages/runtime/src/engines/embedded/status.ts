@@ -1,3 +1,4 @@
+import { takesFromBuffer } from '@placewright/ir';
 import { collectiveAt } from './all-reduce.js';
 import type { KernelTask } from './plan.js';
 import type { DeviceStatus, WaitReason } from './protocol.js';
@@ -25,7 +26,7 @@ function stagedReasons(run: Run): WaitReason[] {
   return [...run.parked.values()].flat().map((index) => {
     const task = run.tasks[index] as KernelTask;
     const { info, tuples } = areaOf(run.around.store, task.resources[0]);
-    const what = `${task.op === 'Unstage' ? 'a value in' : 'room in'} ${JSON.stringify(info.name)}`;
+    const what = `${takesFromBuffer(task.op) ? 'a value in' : 'room in'} ${JSON.stringify(info.name)}`;
     const state = `holds ${tuples.length}, room for ${info.capacity}`;
     return { node: task.name, text: `${task.name} waits for ${what} (${state})` };
   });

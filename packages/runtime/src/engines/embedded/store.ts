@@ -23,7 +23,7 @@ export function cellOf(value: TensorValue): Cell {
 }
 
 type VariableInfo = Extract<ResourceInfo, { kind: 'variable' }>;
-type AreaInfo = Extract<ResourceInfo, { kind: 'stagingArea' }>;
+type AreaInfo = Extract<ResourceInfo, { kind: 'buffer' }>;
 
 interface Area {
   readonly info: AreaInfo;

@@ -75,6 +75,8 @@ export const stagingCases = {
   Stage: { untested: 'it is half of the case of Unstage' },
   // What is put in one step is got in the next: `opModule` makes the put, and a warm-up.
   Unstage: unary(),
+  QueueEnqueueV2: { untested: 'it is half of the case of QueueDequeueV2' },
+  QueueDequeueV2: unary(),
 } satisfies GeneratorTable;
 
 export const communicationCases = {

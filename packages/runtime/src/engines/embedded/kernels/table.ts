@@ -39,6 +39,8 @@ export const runtimeKernels = {
   ResourceApplyRMSProp: state.applyRMSProp,
   Stage: state.stage,
   Unstage: state.unstage,
+  QueueEnqueueV2: state.stage,
+  QueueDequeueV2: state.unstage,
   Transfer: identity,
 } satisfies Record<Exclude<RuntimeOp, 'NcclAllReduce' | 'Barrier'>, RuntimeKernel>;
 
