@@ -44,7 +44,8 @@ test('an engine that is off by a thousandth does not', async () => {
     'gradient of MatMul',
     'op Relu',
     'trains random models as the interpreter does',
-    'staged values come out in order, as many steps later as were put before',
+    'values come out of a queue in order, as many steps later as were put before',
+    'values come out of a staging area in order, as many steps later as were put before',
     ...shortest.map(({ name }) => `trains as recorded: ${name}`),
   ];
   for (const name of names) {

@@ -54,7 +54,7 @@ export function stagingChecks(load: Load): readonly EngineCheck[] {
     run: () => withSession(load, smallModule(build), body),
   });
   return [
-    ...bufferChecks('area', check, delayed(STAGING)),
+    ...bufferChecks('staging area', check, delayed(STAGING)),
     ...bufferChecks('queue', check, delayed(QUEUE)),
     check('a staged variable keeps what it was', staged, unchanged),
   ];
