@@ -3,7 +3,7 @@ import { readReport, summaryLine } from '../lib/report.mjs';
 
 const one = (title, status, ancestorTitles = []) => ({ title, status, ancestorTitles, fullName: title });
 const file = (name, assertionResults, more = {}) => ({
-  name: `/work/${name}`,
+  name: `/project/${name}`,
   status: 'passed',
   startTime: 1000,
   endTime: 3500,
@@ -12,7 +12,7 @@ const file = (name, assertionResults, more = {}) => ({
 });
 const read = (testResults, { ci = false, numTotalTests } = {}) => {
   const listed = testResults.flatMap((result) => result.assertionResults).length;
-  return readReport({ testResults, numTotalTests: numTotalTests ?? listed }, { root: '/work', ci });
+  return readReport({ testResults, numTotalTests: numTotalTests ?? listed }, { root: '/project', ci });
 };
 
 const mixed = [
@@ -55,8 +55,8 @@ test('a file that fails before its tests is one failure', () => {
 });
 
 test('a report that does not add up, or is none, is refused', () => {
-  expect(() => readReport({}, { root: '/work', ci: false })).toThrow('no "testResults"');
-  expect(() => readReport(null, { root: '/work', ci: false })).toThrow('no "testResults"');
+  expect(() => readReport({}, { root: '/project', ci: false })).toThrow('no "testResults"');
+  expect(() => readReport(null, { root: '/project', ci: false })).toThrow('no "testResults"');
   expect(() => read(mixed, { numTotalTests: 7 })).toThrow('lists 6 tests but says that there are 7');
   expect(() => read([file('a', [one('x', 'strange')])])).toThrow('unknown status');
 });
