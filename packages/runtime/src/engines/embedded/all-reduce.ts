@@ -2,16 +2,7 @@ import { allocate, type DeviceName, PlacewrightError, type TensorData } from '@p
 import { countOf, isShared, putRow, sumHere, sumShare, takeSum } from './collective.js';
 import type { AllReduceTask } from './plan.js';
 import type { SharedCollective } from './protocol.js';
-import {
-  begin,
-  type CollectiveState,
-  cellAt,
-  complete,
-  flush,
-  outbox,
-  type Run,
-  record,
-} from './run-state.js';
+import { begin, type CollectiveState, cellAt, complete, outbox, type Run, record } from './run-state.js';
 import { cellOf } from './store.js';
 
 // Members put their tensors into shared memory and tell the others' devices; messages order the memory.
@@ -38,7 +29,6 @@ function tellOthers(run: Run, index: number, what: 'arrived' | 'reduced'): void 
   for (const device of devicesOf(collectiveAt(run, index))) {
     if (device !== run.installed.plan.device) outbox(run, device)[what].push(index);
   }
-  flush(run);
 }
 
 /** What a member of this device put in, whose row has it now, where nothing else holds it. New memory takes long to get. */

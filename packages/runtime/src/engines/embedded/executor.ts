@@ -9,6 +9,7 @@ import {
   begin,
   cellAt,
   complete,
+  flush,
   handOver,
   type Installed,
   makeReady,
@@ -90,7 +91,10 @@ function fail(run: Run, error: unknown, node: string): void {
   run.around.failed(recordError(placed));
 }
 
-/** Runs what is ready until a call of ONNX Runtime is under way or messages are needed. Kernels go first: others wait for them. */
+/**
+ * Runs what is ready until a call of ONNX Runtime is under way or messages are needed. Kernels go first: others wait for
+ * them. What they have for another device goes in one message: to wake a thread takes longer than most kernels.
+ */
 function pump(run: Run): void {
   while (!run.over) {
     const task = run.kernels.shift();
@@ -98,6 +102,7 @@ function pump(run: Run): void {
       runKernel(run, task);
       continue;
     }
+    flush(run);
     if (run.left === 0) finish(run);
     else if (run.calling === undefined) startRegion(run);
     return;

@@ -83,7 +83,7 @@ export function cellAt(run: Run, slot: Slot): Cell {
   throw new PlacewrightError('PW_INTERNAL_SLOT', `slot ${slot} is empty`, { kind: 'internal' });
 }
 
-/** Keeps a task's outputs, frees its inputs, sends what others wait for, and lets its successors go on. */
+/** Keeps a task's outputs, frees its inputs, puts out what others wait for, and lets its successors go on. */
 export function complete(run: Run, index: number, outputs: readonly Cell[]): void {
   const task = run.tasks[index] as Task;
   task.outputs.forEach((slot, port) => {
@@ -95,7 +95,6 @@ export function complete(run: Run, index: number, outputs: readonly Cell[]): voi
   for (const slot of task.inputs) release(run, slot);
   for (const slot of task.outputs) if (slot >= 0) sendValue(run, slot);
   for (const { device, task: target } of task.signals) outbox(run, device).signals.push(target);
-  flush(run);
   run.left -= 1;
   for (const next of task.next) arriveAt(run, next);
 }

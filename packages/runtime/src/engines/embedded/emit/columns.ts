@@ -1,5 +1,5 @@
 import type { EmitContext } from './context.js';
-import { isNchw } from './nn.js';
+import { channelsFirst, isNchw } from './nn.js';
 import { extent, type Window } from './window.js';
 
 // What window ops are made of where ONNX has no op for them: images with channels last, and slices of them.
@@ -13,6 +13,13 @@ export function channelsLast(context: EmitContext, index: number): string {
     : context.input(index);
 }
 
+/** An input as [channels, batch, height, width], whatever the node's format. */
+export function channelsOutside(context: EmitContext, index: number): string {
+  const first = isNchw(context) || context.isImage(index);
+  const name = first ? channelsFirst(context, index) : context.input(index);
+  return context.builder.op('Transpose', [name], { perm: first ? [1, 0, 2, 3] : [3, 0, 1, 2] });
+}
+
 /** Sets output 0 from its form with channels last, whatever the node's format. */
 export function setChannelsLast(context: EmitContext, images: string): void {
   context.set(
@@ -24,9 +31,23 @@ export function setChannelsLast(context: EmitContext, images: string): void {
 /** Rows and columns of zeros around images, or taken away where negative: before, after. */
 type Margins = readonly [before: number, after: number];
 
-export function padImages(context: EmitContext, images: string, h: Margins, w: Margins): string {
+/** Pads images whose height is axis 1, or 2, and whose width is the next one. */
+export function padImages(
+  context: EmitContext,
+  images: string,
+  h: Margins,
+  w: Margins,
+  axis: 1 | 2 = 1,
+): string {
   if ([...h, ...w].every((margin) => margin === 0)) return images;
-  return context.builder.op('Pad', [images, context.builder.ints([0, h[0], w[0], 0, 0, h[1], w[1], 0])]);
+  const around = (side: 0 | 1): number[] =>
+    axis === 1 ? [0, h[side], w[side], 0] : [0, 0, h[side], w[side]];
+  return context.builder.op('Pad', [images, context.builder.ints([...around(0), ...around(1)])]);
+}
+
+/** One tensor of several along an axis. */
+export function joined(context: EmitContext, parts: readonly string[], axis: number): string {
+  return parts.length === 1 ? (parts[0] ?? '') : context.builder.op('Concat', parts, { axis });
 }
 
 /** What each offset of the kernel sees along an axis of padded images. */

@@ -1,5 +1,14 @@
 import { isStatic, type Shape } from '@placewright/ir';
-import { channelsLast, padImages, reverseTaps, setChannelsLast, slices, taps } from './columns.js';
+import {
+  channelsLast,
+  channelsOutside,
+  joined,
+  padImages,
+  reverseTaps,
+  setChannelsLast,
+  slices,
+  taps,
+} from './columns.js';
 import { type EmitContext, emitter, F32, summing } from './context.js';
 import { channelsFirst, setChannelsFirst } from './nn.js';
 import { extent, type Window, windowAttrs, windows } from './window.js';
@@ -83,25 +92,59 @@ function unreached(context: EmitContext, window: Window): number {
 /**
  * Inputs: images, sizes, gradient. Products of matrices over all positions of all images: the columns under each offset
  * of the kernel side by side, then one product for each row of the kernel. (Written as a convolution whose kernel is as
- * large as the gradient it takes several times as long. The other two gradients as such products take as long as
- * ONNX Runtime's own where one device computes, and longer where several share the memory.)
+ * large as the gradient it takes several times as long. The other two ops as such products take as long as ONNX
+ * Runtime's own where one device computes, and longer where several share the memory.)
  */
-const productsByRow = emitter('Pad, Slice, Gemm', F32, (context) => {
+const productsByRow = emitter('Pad, Slice, MatMul or Gemm', F32, (context) => {
   const { builder } = context;
   const dims = filterDims(context, context.output().shape);
-  const [, width, inner, outer] = dims;
-  const [h, w] = windowsOf(context, context.type(0).shape, dims);
-  const padded = padImages(context, channelsLast(context, 0), [h.before, h.after], [w.before, w.after]);
-  const columns = slices(context, padded, w, 2);
-  const wide = columns.length === 1 ? (columns[0] ?? '') : builder.op('Concat', columns, { axis: 3 });
-  const gradient = builder.op('Reshape', [channelsLast(context, 2), builder.ints([-1, outer])]);
-  const products = slices(context, wide, h, 1).map((row) =>
-    builder.op('Gemm', [builder.op('Reshape', [row, builder.ints([-1, width * inner])]), gradient], {
-      transA: 1,
-    }),
-  );
-  const stacked = products.length === 1 ? (products[0] ?? '') : builder.op('Concat', products, { axis: 0 });
-  context.set(0, builder.op('Reshape', [stacked, builder.ints(dims)]));
+  const pair = windowsOf(context, context.type(0).shape, dims);
+  const gradient = builder.op('Reshape', [channelsLast(context, 2), builder.ints([-1, dims[3]])]);
+  const slides = pair.every(({ stride }) => stride === 1) && pair.some(({ kernel }) => kernel > 1);
+  const products = slides
+    ? seenByChannel(context, dims, pair).map((seen) => builder.op('MatMul', [seen, gradient]))
+    : seenByPlace(context, dims, pair).map((seen) => builder.op('Gemm', [seen, gradient], { transA: 1 }));
+  context.set(0, builder.op('Reshape', [joined(context, products, 0), builder.ints(dims)]));
 });
+
+/** For each row of the kernel what it sees: [positions, kernel width · channels]. */
+function seenByPlace(
+  context: EmitContext,
+  [, width, inner]: FilterDims,
+  [h, w]: readonly [Window, Window],
+): string[] {
+  const { builder } = context;
+  const padded = padImages(context, channelsLast(context, 0), [h.before, h.after], [w.before, w.after]);
+  const columns = joined(context, slices(context, padded, w, 2), 3);
+  return slices(context, columns, h, 1).map((row) =>
+    builder.op('Reshape', [row, builder.ints([-1, width * inner])]),
+  );
+}
+
+/** Rows of the kernel of up to this many elements and channels in all are seen at once. */
+const FEW = 64;
+
+/**
+ * The same the other way round: [kernel width · channels, positions]. It is quicker to multiply, and as quick to make
+ * where neighbours in an image stay neighbours: without strides.
+ */
+function seenByChannel(
+  context: EmitContext,
+  [height, width, inner]: FilterDims,
+  [h, w]: readonly [Window, Window],
+): string[] {
+  const { builder } = context;
+  const margins = [
+    [h.before, h.after],
+    [w.before, w.after],
+  ] as const;
+  const padded = padImages(context, channelsOutside(context, 0), ...margins, 2);
+  const columns = joined(context, slices(context, padded, w, 3), 0);
+  const rows = slices(context, columns, h, 2);
+  const together = height * width * inner <= FEW;
+  return (together ? [joined(context, rows, 0)] : rows).map((seen) =>
+    builder.op('Reshape', [seen, builder.ints([(together ? height : 1) * width * inner, -1])]),
+  );
+}
 
 export const conv2DBackpropFilter = summing(productsByRow);

@@ -78,6 +78,14 @@ export const squaredDifference = emitter('Sub, Mul', ARITHMETIC, (context) =>
   }),
 );
 
+export const addN = emitter('Add', ARITHMETIC, (context) => {
+  if (context.inputCount === 1) context.alias();
+  else
+    pointwise(context, ([first = '', ...rest]) =>
+      rest.reduce((sum, next) => context.builder.op('Add', [sum, next]), first),
+    );
+});
+
 export const select = emitter(
   'Where',
   ['float32', 'float64', 'int32', 'int64', 'uint8'],

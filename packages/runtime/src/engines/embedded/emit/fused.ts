@@ -1,8 +1,7 @@
 import { tensorKey } from '@placewright/ir';
-import { ARITHMETIC, type EmitContext, emitter, FLOATING, TO_IMAGE } from './context.js';
+import { type EmitContext, emitter, FLOATING, TO_IMAGE } from './context.js';
 import { convolve } from './conv.js';
 import { pointwise } from './elementwise.js';
-import { multiply } from './math.js';
 import { isNchw, perChannel } from './nn.js';
 import { spreadToMaxima } from './pool.js';
 
@@ -48,16 +47,3 @@ function whereAboveZero(context: EmitContext, gradients: string, features: strin
   const zero = builder.scalar(context.type(0).dtype, 0);
   return builder.op('Where', [builder.op('Greater', [features, zero]), gradients, zero]);
 }
-
-/** A product of matrices and one other term are a product with an addend. */
-export const addN = emitter('Add, or the addend of Gemm', ARITHMETIC, (context) => {
-  if (context.inputCount === 1) context.alias();
-  else if (context.inputCount === 2 && context.maker(0)?.node.op === 'MatMul')
-    context.set(0, multiply(context.maker(0) as EmitContext, context.input(1)));
-  else if (context.inputCount === 2 && context.maker(1)?.node.op === 'MatMul')
-    context.set(0, multiply(context.maker(1) as EmitContext, context.input(0)));
-  else
-    pointwise(context, ([first = '', ...rest]) =>
-      rest.reduce((sum, next) => context.builder.op('Add', [sum, next]), first),
-    );
-});

@@ -1,16 +1,16 @@
 import { ARITHMETIC, allAxes, type EmitContext, emitter, FLOATING, summing } from './context.js';
 
-/** Writes a product of matrices, and what is added to it. */
-export function multiply(context: EmitContext, addend?: string): string {
+const product = emitter('MatMul or Gemm', FLOATING, (context) => {
   const transA = context.attr('transpose_a', 'bool') ? 1 : 0;
   const transB = context.attr('transpose_b', 'bool') ? 1 : 0;
   const inputs = [context.input(0), context.input(1)];
-  if (addend !== undefined) inputs.push(addend);
-  else if (transA + transB === 0) return context.builder.op('MatMul', inputs);
-  return context.builder.op('Gemm', inputs, { transA, transB });
-}
-
-const product = emitter('MatMul or Gemm', FLOATING, (context) => context.set(0, multiply(context)));
+  context.set(
+    0,
+    transA + transB === 0
+      ? context.builder.op('MatMul', inputs)
+      : context.builder.op('Gemm', inputs, { transA, transB }),
+  );
+});
 
 export const matMul = summing(product);
 

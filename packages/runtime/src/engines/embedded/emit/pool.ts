@@ -1,5 +1,5 @@
 import { tensorOf } from '@placewright/ir';
-import { channelsLast, padImages, reverseTaps, setChannelsLast, taps } from './columns.js';
+import { channelsLast, joined, padImages, reverseTaps, setChannelsLast, taps } from './columns.js';
 import { type EmitContext, emitter, F32, summing } from './context.js';
 import { channelsFirst, isNchw, setChannelsFirst } from './nn.js';
 import { spatial, type Window, windowAttrs, windows } from './window.js';
@@ -68,10 +68,6 @@ function byComparison(context: EmitContext, [h, w]: readonly [Window, Window], c
   );
   const whole = joined(context, rows, 1);
   context.set(0, builder.op('Reshape', [whole, builder.ints([-1, h.size ?? 0, w.size ?? 0, channels])]));
-}
-
-function joined(context: EmitContext, parts: readonly string[], axis: number): string {
-  return parts.length === 1 ? (parts[0] ?? '') : context.builder.op('Concat', parts, { axis });
 }
 
 /** The positions of the windows in row-major order. */

@@ -46,7 +46,7 @@ export const emitters = {
   Tanh: elementwise.tanh,
   Sigmoid: elementwise.sigmoid,
   Abs: elementwise.abs,
-  AddN: fused.addN,
+  AddN: elementwise.addN,
   Equal: elementwise.equal,
   Greater: elementwise.greater,
   GreaterEqual: elementwise.greaterEqual,

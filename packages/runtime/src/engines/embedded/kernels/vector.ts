@@ -26,7 +26,7 @@ export type VectorKernel = (
 ) => void;
 
 /** Bytes of each array that the program works on at a time: all of them together fit a core's cache. */
-const CHUNK = 16_384;
+const CHUNK = 32_768;
 
 /** What there is here of the standard's `WebAssembly`: its types come with those of browsers alone. */
 declare const WebAssembly: {
