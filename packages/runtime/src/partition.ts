@@ -99,6 +99,11 @@ function checkPlacement(module: Module, nodes: readonly Node[]): void {
   }
 }
 
+/** Rows of a value that is there already are a copy, for which a call of a region takes too long. */
+function isRowSplit(node: Node): boolean {
+  return node.op === 'Split' && getAttr(node, 'axis', 'int') === 0;
+}
+
 /** Names for a value that is there already cost nothing beside it. */
 function isAlias(op: string): boolean {
   return op === 'Identity' || op === 'StopGradient';
@@ -118,7 +123,7 @@ function partOf(node: Node, source: Part | undefined, canCompute: (op: string) =
   const free = node.controls.length === 0;
   if (node.op === 'Const') return free ? 'constant' : 'runtime';
   if (free && source === 'constant' && (isAlias(node.op) || node.op === 'Transfer')) return 'constant';
-  if (isAlias(node.op) && source !== 'region') return 'runtime';
+  if ((isAlias(node.op) || isRowSplit(node)) && source !== 'region') return 'runtime';
   return canCompute(node.op) ? 'region' : 'runtime';
 }
 

@@ -171,6 +171,33 @@ describe('staging', () => {
   });
 });
 
+describe('rows that are split', () => {
+  const halves = (b: Build): void => {
+    const x = b.feed('x', 'float32', [null, 2]);
+    const { node } = b.op('Split', [x], { axis: 0, num_split: 2 });
+    const first = copied(b, { node, port: 0 }, GPU0);
+    b.entry('step', { first: b.op('Neg', [first], {}, { device: GPU0 }), second: { node, port: 1 } }, []);
+  };
+  const rows = (count: number): TensorValue =>
+    tensorOf(
+      'float32',
+      [count, 2],
+      Array.from({ length: count * 2 }, (_, i) => i + 1),
+    );
+
+  test('go to their devices', async () => {
+    const session = await load(halves);
+    const got = await session.run('step', feeds({ x: rows(4) }));
+    expect(numbers(got.get('first'))).toEqual([-1, -2, -3, -4]);
+    expect(got.get('second')).toEqual(tensorOf('float32', [2, 2], [5, 6, 7, 8]));
+  });
+
+  test('must divide', async () => {
+    const session = await load(halves);
+    await expect(session.run('step', feeds({ x: rows(3) }))).rejects.toThrow(refusal('PW_KERNEL_INPUT'));
+  });
+});
+
 describe('all-reduce', () => {
   function summed(count: number, devices: readonly string[]): (b: Build) => void {
     return (b) => {

@@ -22,6 +22,18 @@ const fill: RuntimeKernel = (call) => {
 
 const constant: RuntimeKernel = (call) => [cellOf(attrOf(call, 'value', 'tensor'))];
 
+/** Along the first dimension; others are a region's. */
+const split: RuntimeKernel = (call) => {
+  const { dtype, shape, data } = inputOf(call, 0).value;
+  const parts = attrOf(call, 'num_split', 'int');
+  const [rows = 0, ...rest] = shape;
+  if (rows % parts !== 0) failed(call, `dimension 0 of ${rows} does not divide into ${parts} parts`);
+  const size = data.length / parts;
+  return Array.from({ length: parts }, (_, part) =>
+    cellOf({ dtype, shape: [rows / parts, ...rest], data: data.slice(part * size, (part + 1) * size) }),
+  );
+};
+
 /** Kernels of the ops between regions. Copies and collectives between devices are the executor's own. */
 export const runtimeKernels = {
   Placeholder: placeholder,
@@ -49,6 +61,7 @@ const table: ReadonlyMap<string, RuntimeKernel> = new Map<string, RuntimeKernel>
   ['Const', (call) => constant(call).map((cell) => ({ ...cell, refs: 1 }))],
   ['Identity', identity],
   ['StopGradient', identity],
+  ['Split', split],
 ]);
 
 /** The kernel of a node that the runtime runs itself. */
