@@ -1,16 +1,16 @@
 import {
   type BufferResource,
-  compatible,
+  checkVariable,
   dataFault,
-  formatShape,
   isBuffer,
   type Module,
-  nearest,
   PlacewrightError,
   type Resource,
   type ResourceId,
+  readTooEarly,
   resourceName,
   type TensorValue,
+  unknownVariable,
   type VariableResource,
 } from '@placewright/ir';
 import { copyOf } from './data.js';
@@ -59,26 +59,12 @@ function describe(resource: Resource | undefined): string {
 export function readVariable(state: State, variable: VariableResource): TensorValue {
   const value = state.variables.get(variable.id);
   if (value !== undefined) return value;
-  throw new PlacewrightError(
-    'PW_VARIABLE_UNINITIALIZED',
-    `variable ${JSON.stringify(resourceName(variable))} is read before it has a value`,
-    { hint: 'run the entry init (and postInit, where there is one) first, or restore a checkpoint' },
-  );
+  throw readTooEarly(resourceName(variable));
 }
 
 /** Throws PW_VARIABLE_DTYPE, PW_VARIABLE_SHAPE. */
 export function writeVariable(state: State, variable: VariableResource, value: TensorValue): void {
-  const name = JSON.stringify(resourceName(variable));
-  if (value.dtype !== variable.dtype) {
-    throw new PlacewrightError(
-      'PW_VARIABLE_DTYPE',
-      `variable ${name} is ${variable.dtype}, not ${value.dtype}`,
-    );
-  }
-  if (!compatible(value.shape, variable.shape)) {
-    const shapes = `${formatShape(variable.shape)}, not ${formatShape(value.shape)}`;
-    throw new PlacewrightError('PW_VARIABLE_SHAPE', `variable ${name} has the shape ${shapes}`);
-  }
+  checkVariable(resourceName(variable), variable, value);
   state.variables.set(variable.id, value);
 }
 
@@ -109,18 +95,12 @@ export function restoreVariables(
   const named = variablesOf(module);
   const next: State = { variables: new Map(state.variables), areas: state.areas };
   for (const [name, value] of values) {
-    const variable = named.get(name) ?? unknownVariable(name, [...named.keys()]);
+    const variable = named.get(name);
+    if (variable === undefined) throw unknownVariable(name, [...named.keys()]);
     checkData(name, value);
     writeVariable(next, variable, roundHalf(copyOf(value)));
   }
   for (const [id, value] of next.variables) state.variables.set(id, value);
-}
-
-function unknownVariable(name: string, names: readonly string[]): never {
-  const near = nearest(name, names);
-  throw new PlacewrightError('PW_VARIABLE_UNKNOWN', `there is no variable ${JSON.stringify(name)}`, {
-    hint: near === undefined ? 'see readVariables() for the names' : `did you mean ${JSON.stringify(near)}?`,
-  });
 }
 
 function checkData(name: string, value: TensorValue): void {

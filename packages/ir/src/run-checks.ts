@@ -9,11 +9,11 @@ import {
   type NodeId,
   nodeName,
 } from './graph.js';
-import { compatible, elementCount, formatShape, formatType } from './shape.js';
+import { compatible, elementCount, formatShape, formatType, type TensorType } from './shape.js';
 import { allocate, type TensorValue } from './tensor.js';
 import { nodeOf } from './traverse.js';
 
-// What every engine checks of a run before it begins, so that all refuse the same in the same words.
+// What every engine checks of a run and of its variables, so that all refuse the same in the same words.
 
 /** The entry with that name. Throws PW_ENTRY_UNKNOWN with those that there are. */
 export function lookupEntry(module: Module, name: EntryName): Entry {
@@ -88,6 +88,38 @@ function checkFeed(name: string, placeholder: Node, value: TensorValue): void {
   }
   const fault = dataFault(value);
   if (fault !== undefined) throw new PlacewrightError('PW_FEED_DATA', `${feed} ${fault}`, { where });
+}
+
+/** Checks a value that is to become a variable's, whose shown name is given. Throws PW_VARIABLE_DTYPE, PW_VARIABLE_SHAPE. */
+export function checkVariable(name: string, variable: TensorType, value: TensorValue): void {
+  const shown = JSON.stringify(name);
+  if (value.dtype !== variable.dtype) {
+    throw new PlacewrightError(
+      'PW_VARIABLE_DTYPE',
+      `variable ${shown} is ${variable.dtype}, not ${value.dtype}`,
+    );
+  }
+  if (!compatible(value.shape, variable.shape)) {
+    const shapes = `${formatShape(variable.shape)}, not ${formatShape(value.shape)}`;
+    throw new PlacewrightError('PW_VARIABLE_SHAPE', `variable ${shown} has the shape ${shapes}`);
+  }
+}
+
+/** That a node reads a variable which has no value yet. */
+export function readTooEarly(name: string): PlacewrightError {
+  return new PlacewrightError(
+    'PW_VARIABLE_UNINITIALIZED',
+    `variable ${JSON.stringify(name)} is read before it has a value`,
+    { hint: 'run the entry init (and postInit, where there is one) first, or restore a checkpoint' },
+  );
+}
+
+/** That no variable has the name, with the nearest of those that there are. */
+export function unknownVariable(name: string, names: readonly string[]): PlacewrightError {
+  const near = nearest(name, names);
+  return new PlacewrightError('PW_VARIABLE_UNKNOWN', `there is no variable ${JSON.stringify(name)}`, {
+    hint: near === undefined ? 'see readVariables() for the names' : `did you mean ${JSON.stringify(near)}?`,
+  });
 }
 
 /** What is wrong with the elements of a value from outside, as the end of a sentence; undefined when they are right. */

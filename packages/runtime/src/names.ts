@@ -40,13 +40,6 @@ export function uninitialized(name: string): PlacewrightError {
   );
 }
 
-export function unknownVariable(name: string, names: readonly string[]): PlacewrightError {
-  const near = nearest(name, names);
-  return new PlacewrightError('PW_VARIABLE_UNKNOWN', `there is no variable ${JSON.stringify(name)}`, {
-    hint: near === undefined ? 'see readVariables() for the names' : `did you mean ${JSON.stringify(near)}?`,
-  });
-}
-
 export function sessionClosed(): PlacewrightError {
   return new PlacewrightError('PW_SESSION_CLOSED', 'the session is closed', {
     hint: 'load the module again',

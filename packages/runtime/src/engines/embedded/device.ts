@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import { PlacewrightError, type ResourceId, type TensorValue } from '@placewright/ir';
+import { checkVariable, PlacewrightError, type ResourceId, type TensorValue } from '@placewright/ir';
 import { createExecution, type Execution } from './executor.js';
 import { type OrtModel, prepareModel } from './ort.js';
 import type { DevicePlan, RegionTask } from './plan.js';
@@ -11,7 +11,7 @@ import {
   type WorkerSetup,
 } from './protocol.js';
 import type { Installed } from './run-state.js';
-import { cellOf, checkVariable, copyOf, createStore, type Store, setVariable, variableOf } from './store.js';
+import { cellOf, copyOf, createStore, type Store, setVariable, variableOf } from './store.js';
 
 /** Where a device's messages come from and go to: the port to the session. */
 export interface SessionPort {
@@ -184,7 +184,10 @@ function write(
   store: Store,
   values: readonly { readonly id: ResourceId; readonly value: TensorValue }[],
 ): readonly [] {
-  for (const { id, value } of values) checkVariable(variableOf(store, id), value);
+  for (const { id, value } of values) {
+    const variable = variableOf(store, id);
+    checkVariable(variable.name, variable, value);
+  }
   for (const { id, value } of values) setVariable(store, id, cellOf(value));
   return [];
 }

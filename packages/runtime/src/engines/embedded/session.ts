@@ -3,6 +3,7 @@ import {
   type Binding,
   builtinRegistry,
   checkFeeds,
+  checkVariable,
   type DeviceName,
   dataFault,
   type EntryName,
@@ -11,9 +12,10 @@ import {
   type Node,
   PlacewrightError,
   type TensorValue,
+  unknownVariable,
 } from '@placewright/ir';
 import type { LoadOptions, Session, SessionRunOptions } from '../../engine.js';
-import { type FindTensor, sessionClosed, tensorFinder, uninitialized, unknownVariable } from '../../names.js';
+import { type FindTensor, sessionClosed, tensorFinder, uninitialized } from '../../names.js';
 import { devicesOf } from '../../partition.js';
 import { isHeavy } from '../../postpone.js';
 import type { OwnEmitters } from './emit/region.js';
@@ -22,7 +24,7 @@ import { type Pool, startPool } from './pool.js';
 import type { ToWorker } from './protocol.js';
 import { type NamedVariable, resourcesByDevice, variablesByName } from './resources.js';
 import { createRunner, type Runner } from './runner.js';
-import { checkVariable, copyOf } from './store.js';
+import { copyOf } from './store.js';
 import { checkSupport } from './support.js';
 import { type Spawn, spawnThread } from './thread.js';
 
@@ -233,7 +235,7 @@ async function writeVariables(
         `the value for variable ${JSON.stringify(name)} ${fault}`,
       );
     }
-    checkVariable(info, value);
+    checkVariable(info.name, info, value);
     return { id, device, value };
   });
   await Promise.all(

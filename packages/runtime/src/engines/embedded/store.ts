@@ -1,9 +1,9 @@
 import {
   allocate,
-  compatible,
-  formatShape,
+  checkVariable,
   PlacewrightError,
   type ResourceId,
+  readTooEarly,
   type TensorData,
   type TensorValue,
 } from '@placewright/ir';
@@ -68,37 +68,17 @@ export function readVariable(store: Store, id: ResourceId | undefined): Cell {
   const { name, id: known } = variableOf(store, id);
   const cell = store.values.get(known);
   if (cell !== undefined) return cell;
-  throw new PlacewrightError(
-    'PW_VARIABLE_UNINITIALIZED',
-    `variable ${JSON.stringify(name)} is read before it has a value`,
-    { hint: 'run the entry init (and postInit, where there is one) first, or restore a checkpoint' },
-  );
+  throw readTooEarly(name);
 }
 
 /** Makes a cell the value of a variable. Throws PW_VARIABLE_DTYPE, PW_VARIABLE_SHAPE. */
 export function setVariable(store: Store, id: ResourceId | undefined, cell: Cell): void {
   const variable = variableOf(store, id);
-  checkVariable(variable, cell.value);
+  checkVariable(variable.name, variable, cell.value);
   cell.refs += 1;
   const old = store.values.get(variable.id);
   if (old !== undefined) old.refs -= 1;
   store.values.set(variable.id, cell);
-}
-
-export function checkVariable({ name, dtype, shape }: VariableInfo, value: TensorValue): void {
-  if (value.dtype !== dtype) {
-    throw new PlacewrightError(
-      'PW_VARIABLE_DTYPE',
-      `variable ${JSON.stringify(name)} is ${dtype}, not ${value.dtype}`,
-    );
-  }
-  if (!compatible(value.shape, shape)) {
-    const shapes = `${formatShape(shape)}, not ${formatShape(value.shape)}`;
-    throw new PlacewrightError(
-      'PW_VARIABLE_SHAPE',
-      `variable ${JSON.stringify(name)} has the shape ${shapes}`,
-    );
-  }
 }
 
 /** The elements of an initialised variable, to be changed in place: those that others still hold are copied first. */

@@ -6,9 +6,10 @@ import {
   PlacewrightError,
   resourceName,
   type TensorValue,
+  unknownVariable,
 } from '@placewright/ir';
 import type { Engine, LoadOptions, Session } from '../../engine.js';
-import { sessionClosed, tensorFinder, uninitialized, unknownVariable } from '../../names.js';
+import { sessionClosed, tensorFinder, uninitialized } from '../../names.js';
 import { devicesOf } from '../../partition.js';
 
 export type { Kernel, KernelContext } from '@placewright/interp';
