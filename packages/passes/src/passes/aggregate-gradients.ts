@@ -7,12 +7,12 @@ import {
   type NodeId,
   PlacewrightError,
   type Role,
-  scalar,
   type TensorRef,
 } from '@placewright/ir';
 import { hostDevice, towerDevices } from '../devices.js';
 import { definePass } from '../pass.js';
 import { gradientsByVariable, type RoleOf, variableFinder } from '../roles.js';
+import { addScaled } from '../scale.js';
 
 const PASS = 'aggregate-gradients';
 export const AGGREGATIONS = ['none', 'allReduce', 'copyInTurn', 'copyBesideVariable', 'copyOnHost'] as const;
@@ -188,28 +188,4 @@ function addCopies(
   const scale = 1 / gradients.length;
   const mean = addScaled(editor, { node: sum, port: 0 }, scale, `aggregate/${variable}`, common, why);
   return { node: mean, port: 0 };
-}
-
-/** `tensor × factor`, on the device and with the phase of `common`. */
-export function addScaled(
-  editor: GraphEditor,
-  tensor: TensorRef,
-  factor: number,
-  name: string,
-  common: {
-    readonly device: DeviceName;
-    readonly variable: string | null;
-    readonly phase: 'aggregate';
-    readonly replica?: number | null;
-  },
-  why: { readonly reason: string; readonly from: readonly NodeId[] },
-): NodeId {
-  const by = editor.addNode(
-    { op: 'Const', name: `${name}/scale`, attrs: { value: scalar('float32', factor) }, ...common },
-    why,
-  );
-  return editor.addNode(
-    { op: 'Mul', name: `${name}/Mul`, inputs: [tensor, { node: by, port: 0 }], ...common },
-    why,
-  );
 }

@@ -11,9 +11,9 @@ import {
   unreachable,
   type VariableResource,
 } from '@placewright/ir';
+import { addToStep } from '../entries.js';
 import { definePass } from '../pass.js';
 import { type RoleOf, rolesOf, variableFinder } from '../roles.js';
-import { addToStep } from './stage-variables.js';
 
 const PASS = 'apply-gradients';
 

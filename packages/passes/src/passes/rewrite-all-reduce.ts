@@ -10,7 +10,7 @@ import {
 } from '@placewright/ir';
 import { towerDevices } from '../devices.js';
 import { definePass } from '../pass.js';
-import { addScaled } from './aggregate-gradients.js';
+import { addScaled } from '../scale.js';
 
 const PASS = 'rewrite-all-reduce';
 export const ALL_REDUCE_ALGORITHMS = ['nccl'] as const;

@@ -1,9 +1,9 @@
 import { edit, type NodeId, type Role } from '@placewright/ir';
 import { towerDevices } from '../devices.js';
+import { addToStep, addWarmUp } from '../entries.js';
 import { definePass } from '../pass.js';
 import { rolesOf } from '../roles.js';
 import { stageTensor } from '../staging.js';
-import { addToStep, addWarmUp } from './stage-variables.js';
 
 const PASS = 'stage-gradients';
 

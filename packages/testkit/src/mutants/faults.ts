@@ -335,13 +335,17 @@ const TOWERS: readonly Fault[] = [
     'if (!running.has(node))',
     'if (true)',
   ),
-  fault(
-    'warm-up-in-one-tier',
-    'the second round of the warm-up does not stage variables again',
-    'stage-variables',
-    '[...before.rounds, [...(before.rounds.at(-1) ?? []), ...targets]]',
-    '[...before.rounds, targets]',
-  ),
+  {
+    name: 'warm-up-in-one-tier',
+    summary: 'the second round of the warm-up does not stage variables again',
+    edits: [
+      {
+        file: 'entries.js',
+        find: '[...before.rounds, [...(before.rounds.at(-1) ?? []), ...targets]]',
+        replace: '[...before.rounds, targets]',
+      },
+    ],
+  },
   {
     name: 'order-dropped',
     summary: 'nothing orders reads before writes, and nobody says that it does',
