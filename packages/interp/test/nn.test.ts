@@ -110,3 +110,30 @@ describe('batch norm', () => {
     expect(distance(back, toNumbers(last as TensorValue))).toBeLessThan(1e-15);
   });
 });
+
+describe('LRN', () => {
+  test('divides by the sums over the neighbours, cut at both ends', () => {
+    const x = f64([1, 1, 1, 4], [1, 2, -3, 4]);
+    const attrs = { depth_radius: 1, bias: 2, alpha: 0.5, beta: 0.75 };
+    const sums = [1 + 4, 1 + 4 + 9, 4 + 9 + 16, 9 + 16];
+    const want = [1, 2, -3, 4].map((value, i) => value / (2 + 0.5 * (sums[i] ?? 0)) ** 0.75);
+    expect(distance(numbersOf('LRN', [x], attrs), want)).toBeLessThan(1e-15);
+  });
+
+  test('of radius 0 each element is its own neighbour, of a large radius all are', () => {
+    const x = f64([1, 1, 1, 2], [3, 4]);
+    const attrs = { bias: 0, alpha: 1, beta: 0.5 };
+    expect(numbersOf('LRN', [x], { ...attrs, depth_radius: 0 })).toEqual([1, 1]);
+    const wide = numbersOf('LRN', [x], { ...attrs, depth_radius: 100 });
+    expect(distance(wide, [0.6, 0.8])).toBeLessThan(1e-15);
+  });
+
+  test('its gradient wants three tensors of one shape, of 4 dimensions', () => {
+    const images = (...shape: number[]) => randomTensor('float32', shape, 1);
+    const wrong = [images(1, 1, 1, 2), images(1, 1, 1, 2), images(1, 1, 1, 3)];
+    expect(errorOf(() => evaluate('LRNGrad', wrong))).toMatchObject({ code: expect.stringMatching(/^PW_/) });
+    expect(errorOf(() => evaluate('LRN', [images(1, 2)]))).toMatchObject({
+      code: expect.stringMatching(/^PW_/),
+    });
+  });
+});

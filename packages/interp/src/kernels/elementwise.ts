@@ -29,6 +29,7 @@ export const sqrt = unary(Math.sqrt);
 export const rsqrt = unary((x) => 1 / Math.sqrt(x));
 export const tanh = unary(Math.tanh);
 export const sigmoid = unary((x) => 1 / (1 + Math.exp(-x)));
+export const floor = unary(Math.floor);
 export const abs = unary(Math.abs);
 /** NaN stays NaN, as in TensorFlow. */
 export const relu = unary((x) => Math.max(x, 0));

@@ -4,6 +4,7 @@ import * as array from './array.js';
 import { allReduce } from './communication.js';
 import * as conv from './conv.js';
 import * as elementwise from './elementwise.js';
+import * as lrn from './lrn.js';
 import * as math from './math.js';
 import * as nn from './nn.js';
 import * as norm from './norm.js';
@@ -49,6 +50,7 @@ export const builtinKernels = {
   Tanh: elementwise.tanh,
   Sigmoid: elementwise.sigmoid,
   Abs: elementwise.abs,
+  Floor: elementwise.floor,
   AddN: elementwise.addN,
   Equal: elementwise.equal,
   Greater: elementwise.greater,
@@ -68,6 +70,8 @@ export const builtinKernels = {
   Softmax: nn.softmax,
   LogSoftmax: nn.logSoftmax,
   SparseSoftmaxCrossEntropyWithLogits: nn.sparseSoftmaxCrossEntropy,
+  LRN: lrn.lrn,
+  LRNGrad: lrn.lrnGrad,
   Conv2D: conv.conv2D,
   Conv2DBackpropInput: conv.conv2DBackpropInput,
   Conv2DBackpropFilter: conv.conv2DBackpropFilter,
@@ -80,6 +84,7 @@ export const builtinKernels = {
   StatelessRandomUniform: random.statelessRandom,
   StatelessRandomNormal: random.statelessRandom,
   StatelessTruncatedNormal: random.statelessRandom,
+  StatelessRandomUniformV2: random.statelessRandom,
   Transfer: array.identity,
   AllReduce: allReduce,
 } satisfies Record<PureBuiltinOp, Kernel>;

@@ -254,6 +254,12 @@ export const CASES: Readonly<Record<string, readonly GradientCase[]>> = {
   ],
   Relu: unary(b(3, 4)),
   ReluGrad: [{ inputs: [b(3, 4), b(3, 4)], without: [1] }],
+  LRN: [0, 1, 2, 7].flatMap((depth_radius) =>
+    [
+      { bias: 1, alpha: 1, beta: 0.5 },
+      { bias: 2, alpha: 0.3, beta: 0.75 },
+    ].map((rest) => ({ inputs: [b(2, 2, 1, 5)], attrs: { depth_radius, ...rest } })),
+  ),
   Softmax: unary(b(2, 3), v(4), b(2, 2, 3)),
   LogSoftmax: unary(b(2, 3), v(4), b(2, 2, 3)),
   SparseSoftmaxCrossEntropyWithLogits: [[0], [1], [0, 1]].map((outputs) => ({

@@ -14,9 +14,9 @@ import {
   merged,
   mergedDim,
   pure,
-  ranked,
   rest,
   same,
+  spelledShape,
   withDim,
 } from './shared.js';
 
@@ -96,15 +96,6 @@ export const layoutOps = declareOps({
   },
 });
 
-/** The shape that input 1 spells out; as many unknown dimensions as it is long, when it is computed. */
-function wantedShape(context: InferContext): Shape {
-  const [length = null] = ranked(context, 1, 1, 'shape');
-  const value = context.shapeValue(1);
-  if (value !== null) return value;
-  if (length === null) context.fail('the length of shape is not known, so neither is the rank');
-  return new Array<Dim>(length ?? 0).fill(null);
-}
-
 /** Product of the known dimensions, and how many are unknown. */
 function known(shape: Shape): { readonly product: number; readonly unknown: number } {
   return {
@@ -115,7 +106,7 @@ function known(shape: Shape): { readonly product: number; readonly unknown: numb
 
 function reshapeType(context: InferContext): readonly TensorType[] {
   const { dtype, shape } = context.input(0);
-  const wanted = wantedShape(context);
+  const wanted = spelledShape(context, 1);
   checkWildcards(context);
   const from = known(shape);
   const to = known(wanted);
@@ -286,7 +277,7 @@ const MAX_OUTPUTS = 65_536;
 
 function broadcastType(context: InferContext): readonly TensorType[] {
   const type = context.input(0);
-  const wanted = wantedShape(context);
+  const wanted = spelledShape(context, 1);
   const value = context.constant(1);
   if (value !== null && toNumbers(value).some((dim) => dim < 0)) {
     context.fail(`shape [${toNumbers(value).join(', ')}] has a negative dimension`);

@@ -97,6 +97,7 @@ export const mathOps = declareOps({
   Tanh: unary('tanh x', math.tanh),
   Sigmoid: unary('1/(1 + e⁻ˣ)', math.sigmoid),
   Abs: unary('|x|', math.abs),
+  Floor: unary('the largest whole number that is not above x', 'zero'),
   AddN: {
     summary: 'the sum of all inputs, which have one shape',
     inputs: [rest('inputs')],

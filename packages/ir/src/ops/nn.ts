@@ -8,6 +8,7 @@ import {
   declareOps,
   dimAt,
   float,
+  floatAttr,
   likeFirst,
   merged,
   mergedDim,
@@ -16,7 +17,15 @@ import {
   same,
 } from './shared.js';
 
-/** Biases, activations and losses. */
+/** The names and values of TensorFlow. */
+const LRN_ATTRS = {
+  depth_radius: { kind: 'int', default: 5 },
+  bias: floatAttr(1),
+  alpha: floatAttr(1),
+  beta: floatAttr(0.5),
+} as const;
+
+/** Biases, activations, local normalisation and losses. */
 export const nnOps = declareOps({
   BiasAdd: {
     summary: 'x + bias[channel]; bias is [c]',
@@ -55,6 +64,23 @@ export const nnOps = declareOps({
       return [tensorType(dtype, merged(context, shape, context.input(1).shape, 'gradients and features'))];
     },
     gradient: nn.reluGrad,
+  },
+  LRN: {
+    summary:
+      'images ÷ (bias + alpha·Σ x²)^beta, summed over the last dimension from depth_radius before to as far behind',
+    inputs: [float('input')],
+    attrs: LRN_ATTRS,
+    effect: pure,
+    infer: lrnType,
+    gradient: nn.lrn,
+  },
+  LRNGrad: {
+    summary: 'gradient of an LRN by its input',
+    inputs: [same('input_grads'), same('input_image'), same('output_image')],
+    attrs: LRN_ATTRS,
+    effect: pure,
+    infer: lrnGradType,
+    gradient: 'none',
   },
   Softmax: {
     summary: 'eˣ / Σ eˣ along the last dimension',
@@ -100,6 +126,25 @@ function biasAddType(context: InferContext): readonly TensorType[] {
     `channels of ${formatShape(shape)} and of bias`,
   );
   return [tensorType(dtype, shape.with(axis, channels))];
+}
+
+function lrnType(context: InferContext): readonly TensorType[] {
+  checkKind(context, FLOATS);
+  ranked(context, 0, 4, 'input');
+  const radius = context.attr('depth_radius', 'int');
+  if (radius < 0) context.fail(`depth_radius ${radius} is negative`);
+  return [context.input(0)];
+}
+
+function lrnGradType(context: InferContext): readonly TensorType[] {
+  const [{ dtype, shape }] = lrnType(context) as [TensorType];
+  const what = 'the shapes of the gradient, the input and the output';
+  return [
+    tensorType(
+      dtype,
+      [1, 2].reduce((all, i) => merged(context, all, context.input(i).shape, what), shape),
+    ),
+  ];
 }
 
 function logitsType(context: InferContext): readonly TensorType[] {

@@ -59,6 +59,18 @@ export function ranked(context: InferContext, index: number, rank: number, what:
   return shape;
 }
 
+/**
+ * The shape that the int32 vector at an input spells out; as many unknown dimensions as it is long, when it is computed.
+ * Fails when its length is not known.
+ */
+export function spelledShape(context: InferContext, index: number): Shape {
+  const [length = null] = ranked(context, index, 1, 'shape');
+  const value = context.shapeValue(index);
+  if (value !== null) return value;
+  if (length === null) context.fail('the length of shape is not known, so neither is the rank');
+  return new Array<Dim>(length ?? 0).fill(null);
+}
+
 /** Fails unless the input's element type is among `allowed`; for inputs that are declared by a type variable. */
 export function checkKind(context: InferContext, allowed: readonly DType[], index = 0): TensorType {
   const type = context.input(index);

@@ -1,13 +1,18 @@
 import { type Attrs, getAttr } from '../attr.js';
 import { PlacewrightError } from '../errors.js';
 import { elementCount, formatShape, isStatic } from '../shape.js';
-import { type TensorValue, tensorValue } from '../tensor.js';
+import { type TensorValue, tensorValue, toNumbers } from '../tensor.js';
 import { philoxBlock } from './philox.js';
 
 /** Key of a generator: two unsigned 32-bit words, the attributes `seed` and `seed2`. */
 interface Key {
   readonly seed: number;
   readonly seed2: number;
+}
+
+export interface RandomNode {
+  readonly op: string;
+  readonly attrs: Attrs;
 }
 
 const BLOCK = 4;
@@ -23,9 +28,12 @@ const CUT = 2;
  * `maxval` itself can come out where the range is small beside its ends.
  * Normal: Box and Muller (1958) on a block's first and second pair of words, `r = √(−2 ln((w₀+1)/2³²))`,
  * `t = 2π·w₁/2³²`: `r cos t` and `r sin t`. Truncated: as that, with the next attempt for elements beyond two standard
- * deviations. Throws PW_RANDOM_OP for other ops, PW_SHAPE_UNKNOWN.
+ * deviations. V2, with inputs shape and seed: as without, under a key of its own, the words 0 and 1 of the Philox block
+ * whose counter is the seed (low and high half of the first number, then of the second) and whose key the attributes.
+ * Throws PW_RANDOM_OP for other ops and missing inputs, PW_SHAPE_UNKNOWN.
  */
-export function randomValues(node: { readonly op: string; readonly attrs: Attrs }): TensorValue {
+export function randomValues(node: RandomNode, inputs: readonly TensorValue[] = []): TensorValue {
+  if (node.op === 'StatelessRandomUniformV2') return seededValues(node, inputs);
   const shape = getAttr(node, 'shape', 'shape');
   if (!isStatic(shape)) {
     throw new PlacewrightError('PW_SHAPE_UNKNOWN', `${node.op} cannot draw the shape ${formatShape(shape)}`, {
@@ -33,7 +41,7 @@ export function randomValues(node: { readonly op: string; readonly attrs: Attrs 
     });
   }
   const data = new Float32Array(elementCount(shape) ?? 0);
-  const key = { seed: getAttr(node, 'seed', 'int'), seed2: getAttr(node, 'seed2', 'int') };
+  const key = keyOf(node);
   const float = (name: string): number => getAttr(node, name, 'float');
   switch (node.op) {
     case 'StatelessRandomUniform':
@@ -49,6 +57,30 @@ export function randomValues(node: { readonly op: string; readonly attrs: Attrs 
       throw new PlacewrightError('PW_RANDOM_OP', `${node.op} is no random op`);
   }
   return tensorValue('float32', shape, data);
+}
+
+function keyOf(node: RandomNode): Key {
+  return { seed: getAttr(node, 'seed', 'int'), seed2: getAttr(node, 'seed2', 'int') };
+}
+
+function seededValues(node: RandomNode, [shape, seed]: readonly TensorValue[]): TensorValue {
+  const [first, second] = seed?.data ?? [];
+  if (shape === undefined || typeof first !== 'bigint' || typeof second !== 'bigint') {
+    throw new PlacewrightError('PW_RANDOM_OP', `${node.op} needs a shape and two int64 numbers of a seed`);
+  }
+  const dims = toNumbers(shape);
+  const data = new Float32Array(elementCount(dims) ?? 0);
+  const key = mixedKey(keyOf(node), first, second);
+  fillUniform(data, key, getAttr(node, 'minval', 'float'), getAttr(node, 'maxval', 'float'));
+  return tensorValue('float32', dims, data);
+}
+
+function mixedKey({ seed, seed2 }: Key, first: bigint, second: bigint): Key {
+  const low = (x: bigint): number => Number(BigInt.asUintN(32, x));
+  const high = (x: bigint): number => Number(BigInt.asUintN(32, x >> 32n));
+  const words = new Uint32Array(BLOCK);
+  philoxBlock(words, low(first), high(first), low(second), high(second), seed, seed2);
+  return { seed: words[0] as number, seed2: words[1] as number };
 }
 
 function drawBlock(words: Uint32Array, block: number, attempt: number, key: Key): void {

@@ -46,5 +46,14 @@ describe('random numbers', () => {
     ['StatelessRandomUniform', [], { shape: [null], seed: 1 }, /fully known/],
     ['StatelessRandomUniform', [], { shape: [1], seed: -1 }, /seed -1 must be/],
     ['StatelessRandomNormal', [], { shape: [1], seed: 1, seed2: 4294967296 }, /seed2 4294967296 must be/],
+    ['StatelessRandomUniformV2', [[3, 2], 'int64[2]'], {}, ['float32[3, 2]']],
+    ['StatelessRandomUniformV2', ['int32[2]', 'int64[2]'], { seed: 1 }, ['float32[?, ?]']],
+    ['StatelessRandomUniformV2', ['int32[2]', 'int64[?]'], {}, ['float32[?, ?]']],
+    ['StatelessRandomUniformV2', [[3, -1], 'int64[2]'], {}, /negative dimension/],
+    ['StatelessRandomUniformV2', ['int32[?]', 'int64[2]'], {}, /length of shape is not known/],
+    ['StatelessRandomUniformV2', [[3], 'int64[3]'], {}, /must hold 2 numbers, not 3/],
+    ['StatelessRandomUniformV2', [[3], 'int64[]'], {}, /seed must have 1 dimension/],
+    ['StatelessRandomUniformV2', [[3], 'int32[2]'], {}, /must be int64/],
+    ['StatelessRandomUniformV2', [[3], 'int64[2]'], { seed2: -1 }, /seed2 -1 must be/],
   ]);
 });

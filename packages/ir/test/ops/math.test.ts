@@ -3,7 +3,7 @@ import { inferenceTable } from './table.js';
 
 const BINARY = ['AddV2', 'Sub', 'Mul', 'RealDiv', 'Maximum', 'Minimum', 'SquaredDifference'];
 const COMPARISONS = ['Equal', 'Greater', 'GreaterEqual', 'Less'];
-const UNARY = ['Neg', 'Exp', 'Log', 'Square', 'Sqrt', 'Rsqrt', 'Tanh', 'Sigmoid', 'Abs'];
+const UNARY = ['Neg', 'Exp', 'Log', 'Square', 'Sqrt', 'Rsqrt', 'Tanh', 'Sigmoid', 'Abs', 'Floor'];
 
 describe.each(BINARY)('%s', (op) => {
   inferenceTable([

@@ -4,6 +4,7 @@ import type { AttrInput } from '../../src/op.js';
 import { philoxBlock } from '../../src/random/philox.js';
 import { randomValues } from '../../src/random/values.js';
 import { builtinRegistry } from '../../src/registry.js';
+import { tensorOf } from '../../src/tensor.js';
 
 function draw(op: string, attrs: AttrInput): Float32Array {
   const value = randomValues({ op, attrs: completeAttrs(lookupOp(builtinRegistry, op), attrs) });
@@ -76,6 +77,60 @@ test('truncated numbers stay within two deviations and are the normal ones there
   expect(kept).toBeCloseTo(0.9545, 2);
   // The variance of a normal cut at ±2: 1 − 4φ(2)/(2Φ(2) − 1).
   expect(moments(truncated).variance).toBeCloseTo(0.7737, 1);
+});
+
+describe('with a seed as input', () => {
+  const drawSeeded = (shape: readonly number[], seed: readonly bigint[], attrs: AttrInput = {}) => {
+    const op = 'StatelessRandomUniformV2';
+    return randomValues({ op, attrs: completeAttrs(lookupOp(builtinRegistry, op), attrs) }, [
+      tensorOf('int32', [shape.length], shape),
+      { dtype: 'int64', shape: [2], data: BigInt64Array.from(seed) },
+    ]);
+  };
+
+  test('draws what the op without draws under the mixed key', () => {
+    const key = new Uint32Array(4);
+    philoxBlock(key, 0xfffffffe, 0xffffffff, 5, 1, 7, 8);
+    const [seed, seed2] = [key[0] ?? 0, key[1] ?? 0];
+    const shape = [3, 5];
+    expect(drawSeeded(shape, [-2n, 2n ** 32n + 5n], { seed: 7, seed2: 8, maxval: 3 })).toEqual({
+      dtype: 'float32',
+      shape,
+      data: draw('StatelessRandomUniform', { shape, seed, seed2, maxval: 3 }),
+    });
+  });
+
+  test('each number of the seed and each attribute makes a difference', () => {
+    const drawn = [
+      drawSeeded([8], [0n, 0n]),
+      drawSeeded([8], [1n, 0n]),
+      drawSeeded([8], [0n, 1n]),
+      drawSeeded([8], [2n ** 32n, 0n]),
+      drawSeeded([8], [0n, 2n ** 32n]),
+      drawSeeded([8], [0n, 0n], { seed: 1 }),
+      drawSeeded([8], [0n, 0n], { seed2: 1 }),
+    ].map(({ data }) => String(data));
+    expect(new Set(drawn).size).toBe(drawn.length);
+  });
+
+  test('numbers of following steps do not correlate', () => {
+    const steps = Array.from(
+      { length: 400 },
+      (_, i) => drawSeeded([50], [BigInt(i), 0n]).data as Float32Array,
+    );
+    const products = steps
+      .slice(1)
+      .flatMap((data, i) => [...data].map((x, j) => (x - 0.5) * ((steps[i]?.[j] ?? 0) - 0.5)));
+    const mean = products.reduce((sum, x) => sum + x, 0) / products.length;
+    expect(Math.abs(mean)).toBeLessThan(0.002);
+    expect(moments(Float32Array.from(steps.flatMap((data) => [...data]))).mean).toBeCloseTo(0.5, 2);
+  });
+
+  test('missing inputs are refused', () => {
+    const op = 'StatelessRandomUniformV2';
+    const attrs = completeAttrs(lookupOp(builtinRegistry, op), {});
+    expect(() => randomValues({ op, attrs })).toThrow(expect.objectContaining({ code: 'PW_RANDOM_OP' }));
+  });
 });
 
 test('an op that draws nothing is refused', () => {

@@ -49,6 +49,8 @@ const EXACT: ReadonlySet<BuiltinOp> = new Set<BuiltinOp>([
     'ReluGrad',
     'MaxPool',
     'StatelessRandomUniform',
+    'StatelessRandomUniformV2',
+    'Floor',
     'ReadVariableOp',
     'AssignVariableOp',
   ] as const),

@@ -26,6 +26,15 @@ export const reluGrad: GradientFunction = (context) => [
   null,
 ];
 
+export const lrn = ofOne((context, grad) =>
+  op(context, 'LRNGrad', [grad, input(context, 0), output(context, 0)], {
+    depth_radius: context.attr('depth_radius', 'int'),
+    bias: context.attr('bias', 'float'),
+    alpha: context.attr('alpha', 'float'),
+    beta: context.attr('beta', 'float'),
+  }),
+);
+
 /** Sum along the last dimension, which stays as 1. */
 function lastSum(context: GradientContext, tensor: TensorRef): TensorRef {
   const last = context.type(tensor).shape.length - 1;

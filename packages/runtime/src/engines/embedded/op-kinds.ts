@@ -8,6 +8,7 @@ export type RuntimeOp =
   | 'StatelessRandomUniform'
   | 'StatelessRandomNormal'
   | 'StatelessTruncatedNormal'
+  | 'StatelessRandomUniformV2'
   | 'ReadVariableOp'
   | 'AssignVariableOp'
   | 'AssignAddVariableOp'
@@ -36,6 +37,7 @@ export const runtimeOps = {
   StatelessRandomUniform: INIT,
   StatelessRandomNormal: INIT,
   StatelessTruncatedNormal: INIT,
+  StatelessRandomUniformV2: INIT,
   ReadVariableOp: 'runtime: a reference, copied when written to',
   AssignVariableOp: INIT,
   AssignAddVariableOp: INIT,

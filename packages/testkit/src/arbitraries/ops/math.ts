@@ -57,6 +57,7 @@ export const mathCases = {
   Tanh: unary(),
   Sigmoid: unary(),
   Abs: unary(),
+  Floor: unary(),
   AddN: shapes().chain((shape) =>
     fc.array(floatTensors(shape), { minLength: 1, maxLength: 4 }).map((values) => opCase(values)),
   ),

@@ -158,6 +158,25 @@ function batchNormGradient(): OpGenerator {
   });
 }
 
+/** The attributes of TensorFlow's defaults and of its users: bias 1 or 2, and a radius beyond the channels at times. */
+function responseNorms(gradient: boolean): OpGenerator {
+  const attrs = record({
+    depth_radius: fc.integer({ min: 0, max: 5 }),
+    bias: fc.constantFrom(1, 2),
+    alpha: fc.constantFrom(1, 0.5, 0.001 / 9),
+    beta: fc.constantFrom(0.5, 0.75, 1),
+  });
+  return fc
+    .tuple(images(), count(6), attrs, fc.boolean())
+    .chain(([{ batch, height, width }, depth, given, dynamic]) => {
+      const values = () => floatTensors([batch, height, width, depth]);
+      const output: DerivedInput = { op: 'LRN', inputs: [1], attrs: given, port: 0 };
+      return fc
+        .tuple(values(), values())
+        .map(([x, grad]) => opCase(gradient ? [grad, x, output] : [x], given, { dynamic }));
+    });
+}
+
 const logits = () => fc.tuple(count(4), count(5)).chain((shape) => floatTensors(shape));
 
 export const nnCases = {
@@ -177,6 +196,8 @@ export const nnCases = {
       .tuple(floatTensors(imageShape(plan)), floatTensors(imageShape(plan)))
       .map((inputs) => opCase(inputs, {}, { dynamic: true })),
   ),
+  LRN: responseNorms(false),
+  LRNGrad: responseNorms(true),
   Softmax: logits().map((x) => opCase([x], {}, { dynamic: true })),
   LogSoftmax: logits().map((x) => opCase([x], {}, { dynamic: true })),
   SparseSoftmaxCrossEntropyWithLogits: fc

@@ -2,7 +2,7 @@ import type { TensorValue } from '@placewright/ir';
 import fc from 'fast-check';
 import { shapes } from '../shape.js';
 import { floatTensors } from '../tensor.js';
-import { type GeneratorTable, type OpGenerator, opCase, type Range, unary } from './case.js';
+import { type GeneratorTable, type OpGenerator, opCase, type Range, unary, vector } from './case.js';
 
 const scalar = (value: number): TensorValue => ({
   dtype: 'float32',
@@ -29,6 +29,8 @@ function update(
     .map(([gradient, ...variables]) => opCase(inputs(gradient), {}, { variables }));
 }
 
+const INT64 = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
+
 function random(more: (a: number, b: number) => Readonly<Record<string, number>>): OpGenerator {
   const word = fc.nat(2 ** 31 - 1);
   return fc
@@ -46,6 +48,18 @@ export const randomCases = {
   StatelessRandomUniform: random((minval, width) => ({ minval, maxval: minval + width })),
   StatelessRandomNormal: random((mean, stddev) => ({ mean, stddev })),
   StatelessTruncatedNormal: random((mean, stddev) => ({ mean, stddev })),
+  StatelessRandomUniformV2: fc
+    .tuple(shapes(), fc.tuple(fc.bigInt(INT64), fc.bigInt(INT64)), fc.nat(2 ** 31 - 1), fc.boolean())
+    .map(([shape, numbers, seed, known]) => {
+      const data = BigInt64Array.from(numbers);
+      return opCase(
+        [vector(shape), { dtype: 'int64', shape: [2], data }],
+        { seed, minval: -1 },
+        {
+          constants: known ? [0] : [],
+        },
+      );
+    }),
 } satisfies GeneratorTable;
 
 export const stateCases = {

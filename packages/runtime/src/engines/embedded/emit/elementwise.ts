@@ -55,6 +55,7 @@ export const sqrt = unary('Sqrt');
 export const tanh = summing(unary('Tanh'));
 export const sigmoid = summing(unary('Sigmoid'));
 export const abs = unary('Abs');
+export const floor = unary('Floor');
 export const relu = unary('Relu');
 export const equal = binary('Equal', [...ARITHMETIC, 'bool']);
 export const greater = binary('Greater');

@@ -4,6 +4,7 @@ import type { Emitter, Refusal } from './context.js';
 import * as conv from './conv.js';
 import * as elementwise from './elementwise.js';
 import * as fused from './fused.js';
+import * as lrn from './lrn.js';
 import * as math from './math.js';
 import * as nn from './nn.js';
 import * as norm from './norm.js';
@@ -46,6 +47,7 @@ export const emitters = {
   Tanh: elementwise.tanh,
   Sigmoid: elementwise.sigmoid,
   Abs: elementwise.abs,
+  Floor: elementwise.floor,
   AddN: elementwise.addN,
   Equal: elementwise.equal,
   Greater: elementwise.greater,
@@ -65,6 +67,8 @@ export const emitters = {
   Softmax: nn.softmax,
   LogSoftmax: nn.logSoftmax,
   SparseSoftmaxCrossEntropyWithLogits: nn.sparseSoftmaxCrossEntropy,
+  LRN: lrn.lrn,
+  LRNGrad: lrn.lrnGrad,
   Conv2D: conv.conv2D,
   Conv2DBackpropInput: conv.conv2DBackpropInput,
   Conv2DBackpropFilter: conv.conv2DBackpropFilter,

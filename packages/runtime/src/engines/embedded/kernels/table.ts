@@ -7,7 +7,14 @@ import * as state from './state.js';
 const placeholder: RuntimeKernel = (call) => [cellOf(call.fed ?? failed(call, 'it was not fed'))];
 const noOp: RuntimeKernel = () => [];
 const identity: RuntimeKernel = (call) => [inputOf(call, 0)];
-const random: RuntimeKernel = ({ task }) => [cellOf(randomValues(task))];
+const random: RuntimeKernel = ({ task, inputs }) => [
+  cellOf(
+    randomValues(
+      task,
+      inputs.map(({ value }) => value),
+    ),
+  ),
+];
 
 const fill: RuntimeKernel = (call) => {
   const shape = attrOf(call, 'shape', 'shape');
@@ -42,6 +49,7 @@ export const runtimeKernels = {
   StatelessRandomUniform: random,
   StatelessRandomNormal: random,
   StatelessTruncatedNormal: random,
+  StatelessRandomUniformV2: random,
   ReadVariableOp: state.readVariableOp,
   AssignVariableOp: state.assign,
   AssignAddVariableOp: state.assignAdd,
