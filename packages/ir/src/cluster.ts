@@ -17,6 +17,12 @@ export interface ClusterTask {
   readonly devices: readonly ClusterDevice[];
 }
 
+/** A task of a cluster by its name: `/job:worker/task:1`. */
+export interface TaskName {
+  readonly job: string;
+  readonly index: number;
+}
+
 export interface ClusterJob {
   readonly name: string;
   readonly tasks: readonly ClusterTask[];
@@ -41,19 +47,67 @@ export interface Cluster {
 /** Largest number of devices of one task: beyond it a number is taken for a mistake. */
 export const MAX_DEVICES = 1024;
 
+/** Jobs of a cluster in the way of tf_cnn_benchmarks: variables live on `ps` tasks, models run on `worker` tasks. */
+export const PS_JOB = 'ps';
+export const WORKER_JOB = 'worker';
+
+/** The one task of a local cluster. */
+export const LOCAL_TASK: TaskName = { job: '', index: 0 };
+
+export interface TowerDevices {
+  /** Towers of one task. */
+  readonly numGpus: number;
+  /** What they run on: GPUs, or as many logical CPUs; `gpu` when left out. */
+  readonly device?: 'cpu' | 'gpu';
+}
+
 /** The devices of this process: one host CPU and `numGpus` logical GPUs. Throws PW_CLUSTER_SIZE. */
-export function localCluster(options: { readonly numGpus: number }): Cluster {
-  const { numGpus } = options;
+export function localCluster(options: TowerDevices): Cluster {
+  return { jobs: [{ name: '', tasks: [{ index: 0, devices: towerTask(options) }] }], links: [] };
+}
+
+/**
+ * A cluster of parameter servers, one CPU each, and workers with `numGpus` devices each; hosts are `host:port`.
+ * Throws PW_CLUSTER_SIZE.
+ */
+export function distributedCluster(
+  options: TowerDevices & { readonly psHosts: readonly string[]; readonly workerHosts: readonly string[] },
+): Cluster {
+  const { psHosts, workerHosts } = options;
+  checkTasks(PS_JOB, psHosts);
+  checkTasks(WORKER_JOB, workerHosts);
+  const job = (name: string, hosts: readonly string[], devices: readonly ClusterDevice[]): ClusterJob => ({
+    name,
+    tasks: hosts.map((address, index) => ({ index, address, devices })),
+  });
+  return {
+    jobs: [
+      job(PS_JOB, psHosts, [{ type: 'CPU', index: 0 }]),
+      job(WORKER_JOB, workerHosts, towerTask(options)),
+    ],
+    links: [],
+  };
+}
+
+function checkTasks(job: string, hosts: readonly string[]): void {
+  if (hosts.length >= 1 && hosts.length <= MAX_DEVICES) return;
+  throw new PlacewrightError(
+    'PW_CLUSTER_SIZE',
+    `a cluster with ${hosts.length} ${job} tasks is not possible`,
+    {
+      hint: `give 1 to ${MAX_DEVICES} ${job} hosts`,
+    },
+  );
+}
+
+function towerTask({ numGpus, device = 'gpu' }: TowerDevices): readonly ClusterDevice[] {
   if (!Number.isInteger(numGpus) || numGpus < 1 || numGpus > MAX_DEVICES) {
     throw new PlacewrightError('PW_CLUSTER_SIZE', `${numGpus} devices are not possible`, {
       hint: `give a whole number from 1 to ${MAX_DEVICES}`,
     });
   }
-  const gpus = Array.from({ length: numGpus }, (_, index) => ({ type: 'GPU', index }));
-  return {
-    jobs: [{ name: '', tasks: [{ index: 0, devices: [{ type: 'CPU', index: 0 }, ...gpus] }] }],
-    links: [],
-  };
+  const towers = Array.from({ length: numGpus }, (_, index) => ({ type: device.toUpperCase(), index }));
+  return device === 'cpu' ? towers : [{ type: 'CPU', index: 0 }, ...towers];
 }
 
 export function isLocal(cluster: Cluster): boolean {
@@ -62,13 +116,23 @@ export function isLocal(cluster: Cluster): boolean {
 
 /** Full names of all devices, job by job and task by task. */
 export function clusterDevices(cluster: Cluster): DeviceName[] {
-  return cluster.jobs.flatMap((job) =>
-    job.tasks.flatMap((task) =>
-      task.devices.map(({ type, index }) =>
-        formatDevice(job.name === '' ? { type, index } : { job: job.name, task: task.index, type, index }),
-      ),
-    ),
+  return cluster.jobs.flatMap(({ name, tasks }) =>
+    tasks.flatMap(({ index }) => taskDevices(cluster, { job: name, index })),
   );
+}
+
+/** Full names of the devices of one task; none when there is no such task. `job` is `''` on a local cluster. */
+export function taskDevices(cluster: Cluster, { job, index: task }: TaskName): DeviceName[] {
+  const found = cluster.jobs.find(({ name }) => name === job)?.tasks.find(({ index }) => index === task);
+  return (found?.devices ?? []).map(({ type, index }) =>
+    formatDevice(job === '' ? { type, index } : { job, task, type, index }),
+  );
+}
+
+/** The tasks of a job, in their order; none when there is no such job. */
+export function jobTasks(cluster: Cluster, job: string): TaskName[] {
+  const found = cluster.jobs.find(({ name }) => name === job);
+  return (found?.tasks ?? []).map(({ index }) => ({ job, index }));
 }
 
 /** Which real thing each logical device of a cluster runs on; printed with every run. */

@@ -323,9 +323,9 @@ export class GraphEditor {
     this.#decisions.push({ ...decision, pass: this.#pass });
   }
 
-  /** Changes the module's other fields: `training`, `cluster`, `towers`, `established`, `name`. */
+  /** Changes the module's other fields: `training`, `cluster`, `task`, `towers`, `established`, `name`. */
   setFrame(
-    update: Partial<Pick<Module, 'name' | 'training' | 'cluster' | 'towers' | 'established'>>,
+    update: Partial<Pick<Module, 'name' | 'training' | 'cluster' | 'task' | 'towers' | 'established'>>,
     why: Why = this.#byPass(),
   ): void {
     const fields = Object.keys(update);

@@ -1,5 +1,5 @@
 import type { Attrs } from './attr.js';
-import type { Cluster } from './cluster.js';
+import type { Cluster, TaskName } from './cluster.js';
 import type { DeviceName } from './device.js';
 import type { DType } from './dtype.js';
 import type { Shape, TensorType } from './shape.js';
@@ -124,7 +124,8 @@ export interface BarrierResource extends ResourceBase {
 
 export type Resource = VariableResource | StagingAreaResource | QueueResource | BarrierResource;
 
-export const ENTRY_NAMES = ['init', 'postInit', 'warmUp', 'step', 'eval'] as const;
+/** `barrier` waits for the other tasks outside of a step: asynchronous training begins and ends with it. */
+export const ENTRY_NAMES = ['init', 'postInit', 'warmUp', 'step', 'barrier', 'eval'] as const;
 export type EntryName = (typeof ENTRY_NAMES)[number];
 
 /**
@@ -213,6 +214,8 @@ export interface Module {
   readonly training: TrainingSpec | null;
   /** What it was placed for; null before placement. */
   readonly cluster: Cluster | null;
+  /** The task of the cluster that it is compiled for; null on a local cluster, and before placement. */
+  readonly task: TaskName | null;
   /** Number of towers; 0 before replication. */
   readonly towers: number;
   /** Names of invariants that hold from here on, as the passes have established them. */
@@ -231,6 +234,7 @@ export function emptyModule(name: string): Module {
     decisions: [],
     training: null,
     cluster: null,
+    task: null,
     towers: 0,
     established: [],
     nextId: 0,

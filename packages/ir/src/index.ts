@@ -14,6 +14,7 @@ export * from './graph.js';
 export * from './infer.js';
 export * from './json/parse.js';
 export * from './json.js';
+export * from './link.js';
 export * from './op.js';
 export * from './ops/window.js';
 export * from './random/philox.js';

@@ -26,7 +26,7 @@ export function moduleToJson(
   module: Module,
   options: { readonly constants?: Map<string, TensorValue> } = {},
 ): Json {
-  const { name, towers, nextId, established, training, cluster, roles, decisions } = module;
+  const { name, towers, nextId, established, training, cluster, task, roles, decisions } = module;
   return {
     format: 'placewright',
     version: JSON_VERSION,
@@ -36,6 +36,7 @@ export function moduleToJson(
     established: [...established],
     training: plain(training),
     cluster: plain(cluster),
+    task: plain(task),
     resources: [...module.resources.values()].map(plain),
     nodes: [...module.graph.nodes.values()].map((node) => nodeJson(node, options.constants)),
     entries: Object.values(module.entries).map(plain),
@@ -130,6 +131,7 @@ const document = (constants: ConstantTable): Decoder<Document> =>
     established: listOf(text),
     training: nullable(schema.training),
     cluster: nullable(schema.cluster),
+    task: nullable(schema.task),
     resources: listOf(schema.resource),
     nodes: listOf(schema.node(constants)),
     entries: listOf(schema.entry),

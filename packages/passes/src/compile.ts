@@ -5,13 +5,18 @@ import {
   type Cluster,
   DEFAULT_TRAINING,
   type InputSpecs,
+  isLocal,
+  jobTasks,
+  LOCAL_TASK,
   localCluster,
   type ModelDef,
   type Module,
   nearest,
   type OpRegistry,
   PlacewrightError,
+  type TaskName,
   type TrainingSpec,
+  WORKER_JOB,
 } from '@placewright/ir';
 import { checkTraining, shown } from './check-options.js';
 import { hostDevice, towerDevices } from './devices.js';
@@ -33,6 +38,8 @@ export interface CompileOptions extends StrategyOptions, ManagerOptions {
   /** What to compile for; a local cluster of `numGpus` devices when left out. */
   readonly cluster?: Cluster;
   readonly numGpus?: number;
+  /** The worker of the cluster to compile for; the first one when left out. */
+  readonly task?: TaskName;
   /** Optimizer, weight decay and clipping, where a model definition is given. */
   readonly training?: TrainingSpec;
   /** Seed of the initial values, where a model definition is given. */
@@ -66,6 +73,8 @@ export function compile<I extends InputSpecs>(
   const { registry = builtinRegistry, training, seed } = options;
   const strategy = typeof options.strategy === 'object' ? options.strategy : findStrategy(options.strategy);
   const cluster = options.cluster ?? localCluster({ numGpus: options.numGpus ?? 1 });
+  const task = compiledTask(cluster, options.task);
+  const site = { cluster, task };
   const complete = completeOptions(strategy, options);
   const asked = 'graph' in model ? model.training : training;
   if (asked) checkTraining(asked);
@@ -79,12 +88,16 @@ export function compile<I extends InputSpecs>(
         });
   checkSource(source, cluster, registry, options);
   const spec = source.training ?? DEFAULT_TRAINING;
-  const choices = strategy.choices(complete, { host: hostDevice(cluster), clipping: spec.clip });
-  const calls = pipelineFor(choices, spec, towerDevices(cluster), options.target ?? { collectives: 'nccl' });
+  const choices = strategy.choices(complete, {
+    host: hostDevice(site),
+    clipping: spec.clip,
+    distributed: !isLocal(cluster),
+  });
+  const calls = pipelineFor(choices, spec, towerDevices(site), options.target ?? { collectives: 'nccl' });
   const { module, records } = runPipeline(
     source,
     options.pipeline?.(calls) ?? calls,
-    { registry, cluster },
+    { registry, ...site },
     options,
   );
   return { module, source, records, strategy: strategy.name, choices, contract: contractOf(choices) };
@@ -95,6 +108,7 @@ const OPTION_NAMES: { readonly [K in keyof CompileOptions]-?: true } = {
   strategy: true,
   cluster: true,
   numGpus: true,
+  task: true,
   training: true,
   seed: true,
   registry: true,
@@ -103,6 +117,7 @@ const OPTION_NAMES: { readonly [K in keyof CompileOptions]-?: true } = {
   localParameterDevice: true,
   stagedVars: true,
   useNccl: true,
+  crossReplicaSync: true,
   reduction: true,
   verify: true,
   invariants: true,
@@ -135,6 +150,27 @@ function checkCall(model: unknown, options: unknown): void {
       hint: 'leave numGpus out: the cluster says how many devices there are',
     });
   }
+}
+
+/** The task that is compiled for. Throws PW_CLUSTER_TASK. */
+function compiledTask(cluster: Cluster, given: TaskName | undefined): TaskName {
+  if (isLocal(cluster)) {
+    if (given === undefined || (given.job === '' && given.index === 0)) return LOCAL_TASK;
+    throw taskError(`the cluster is one task, and ${shown(given)} is asked for`, 'leave the option task out');
+  }
+  const workers = jobTasks(cluster, WORKER_JOB);
+  const found = workers.find(({ index }) => index === (given?.index ?? 0));
+  if (found !== undefined && (given === undefined || given.job === WORKER_JOB)) return found;
+  throw taskError(
+    given === undefined ? 'the cluster has no worker' : `${shown(given)} is no worker of the cluster`,
+    workers.length === 0
+      ? `add a job ${WORKER_JOB}`
+      : `graphs are compiled for /job:${WORKER_JOB}/task:0 to task:${workers.length - 1}; parameter servers run none`,
+  );
+}
+
+function taskError(message: string, hint: string): PlacewrightError {
+  return new PlacewrightError('PW_CLUSTER_TASK', message, { hint });
 }
 
 /** What is wrong with the model is the user's fault, and said before a pass can be blamed for it. */

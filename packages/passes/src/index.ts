@@ -27,6 +27,7 @@ export { synchronise } from './passes/synchronise.js';
 export * from './registry.js';
 export * from './roles.js';
 export * from './strategies/choices.js';
+export * from './strategies/distributed-replicated.js';
 export * from './strategies/independent.js';
 export * from './strategies/parameter-server.js';
 export * from './strategies/pipeline.js';

@@ -1,4 +1,4 @@
-import type { Cluster, EditResult, Module, OpRegistry } from '@placewright/ir';
+import type { Cluster, EditResult, Module, OpRegistry, TaskName } from '@placewright/ir';
 
 /** Value of a pass's option. */
 export type OptionValue = string | number | boolean | readonly string[];
@@ -18,6 +18,8 @@ export type OptionDecls<O extends PassOptions> = { readonly [K in keyof O]: Opti
 export interface PassContext {
   readonly registry: OpRegistry;
   readonly cluster: Cluster;
+  /** The task that is compiled for: `{ job: '', index: 0 }` on a local cluster. */
+  readonly task: TaskName;
 }
 
 /**

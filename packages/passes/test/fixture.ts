@@ -2,6 +2,7 @@ import {
   buildModel,
   builtinRegistry,
   defineModel,
+  LOCAL_TASK,
   localCluster,
   type Module,
   nodeName,
@@ -62,15 +63,17 @@ export function upTo(
   };
   const module = buildModel(small, { training: spec });
   const cluster = localCluster({ numGpus: towers });
+  const site = { cluster, task: LOCAL_TASK };
   const found = findStrategy(strategy);
   const choices: Choices = found.choices(completeOptions(found, options), {
-    host: hostDevice(cluster),
+    host: hostDevice(site),
     clipping: spec.clip,
+    distributed: false,
   });
-  const calls = pipelineFor(choices, spec, towerDevices(cluster), { collectives });
+  const calls = pipelineFor(choices, spec, towerDevices(site), { collectives });
   const end = calls.findIndex((call) => call.pass.name === pass);
   if (end < 0) throw new Error(`${strategy} does not run ${pass}`);
-  const context = { registry: builtinRegistry, cluster };
+  const context = { registry: builtinRegistry, ...site };
   const before = runPipeline(module, calls.slice(0, end), context).module;
   const { records } = runPipeline(change?.(before) ?? before, calls.slice(end, end + 1), context);
   const [record] = records;

@@ -1,4 +1,11 @@
-import { buildModel, builtinRegistry, clusterDevices, type Module, type TensorValue } from '@placewright/ir';
+import {
+  buildModel,
+  builtinRegistry,
+  clusterDevices,
+  LOCAL_TASK,
+  type Module,
+  type TensorValue,
+} from '@placewright/ir';
 import {
   type Compilation,
   type CompileOptions,
@@ -73,7 +80,7 @@ export function withRuns(compilation: Compilation, feeds: RunFeeds): Omit<Prepar
 export function sourceOf(plan: TrainingCase): Module {
   const cluster = clusterOf(plan.cluster);
   const module = buildModel(modelOf(plan.model), { training: plan.training, seed: plan.seed });
-  const devices = [...new Set([...clusterDevices(cluster), ...towerDevices(cluster)])];
+  const devices = [...new Set([...clusterDevices(cluster), ...towerDevices({ cluster, task: LOCAL_TASK })])];
   return addWishes(module, builtinRegistry, plan.model.wishes, devices);
 }
 

@@ -1,4 +1,4 @@
-import { builtinRegistry, emptyModule, localCluster, type Module } from '@placewright/ir';
+import { builtinRegistry, emptyModule, LOCAL_TASK, localCluster, type Module } from '@placewright/ir';
 import { callPass, PASSES, type Pass, type PassRecord, runPipeline } from '@placewright/passes';
 import { describe, expect, test } from 'vitest';
 import { FAULTS } from '../src/mutants/faults.js';
@@ -24,7 +24,7 @@ const ON_NOTHING: Readonly<Record<string, 'nothing' | `PW_${string}`>> = {
 };
 
 function runOn(module: Module, pass: Pass): PassRecord | undefined {
-  const context = { registry: builtinRegistry, cluster: localCluster({ numGpus: 2 }) };
+  const context = { registry: builtinRegistry, cluster: localCluster({ numGpus: 2 }), task: LOCAL_TASK };
   return runPipeline(module, [callPass(pass)], context).records[0];
 }
 

@@ -1,4 +1,4 @@
-import { localCluster, PlacewrightError } from '@placewright/ir';
+import { LOCAL_TASK, localCluster, PlacewrightError } from '@placewright/ir';
 import {
   completeOptions,
   findStrategy,
@@ -31,7 +31,8 @@ export function pickPass(given: string, settings: PipelineSettings): string {
 /** Names of the passes that run, in order. Which devices there are decides nothing. */
 export function passesOf({ strategy: name, strategyOptions, training }: PipelineSettings): string[] {
   const strategy = findStrategy(name);
-  const context = { host: hostDevice(localCluster({ numGpus: 1 })), clipping: training.clip };
+  const site = { cluster: localCluster({ numGpus: 1 }), task: LOCAL_TASK };
+  const context = { host: hostDevice(site), clipping: training.clip, distributed: false };
   const choices = strategy.choices(completeOptions(strategy, strategyOptions), context);
   return pipelineFor(choices, training, [], { collectives: 'nccl' }).map(({ pass }) => pass.name);
 }

@@ -37,6 +37,7 @@ export const MODEL_OPTIONS = {
   weightDecay: { kind: 'number', ...RATE, byDefault: '0.00004', summary: 'λ of λ·Σ‖w‖²/2, added to the loss of every tower' },
   gradientClip: { kind: 'number', min: Number.MIN_VALUE, max: 1e30, summary: 'clip each element of the aggregated gradients to ±this' },
   clipGlobalNorm: { kind: 'number', min: Number.MIN_VALUE, max: 1e30, summary: 'scale all gradients down to this global norm instead' },
+  crossReplicaSync: { kind: 'flag', byDefault: 'true', summary: 'whether the workers of a cluster go step by step together' },
   reduction: { kind: 'choice', of: ['sum', 'mean'], summary: "sum or mean of the towers' gradients; the strategy's own by default" },
   localParameterDevice: { kind: 'choice', of: ['cpu', 'gpu'], byDefault: 'gpu', summary: 'where shared variables live and gradients meet' },
   stagedVars: { kind: 'flag', summary: 'read variables and take gradients a step late, through staging areas' },
@@ -85,7 +86,7 @@ export type OptionValues = { readonly [K in OptionName]?: ValueOf<(typeof ALL_OP
  */
 export const MEANINGLESS_OPTIONS: readonly string[] = [
   ...['device', 'displayEvery', 'printTrainingAccuracy', 'numWarmupBatches', 'batchGroupSize', 'cacheData'],
-  ...['summaryVerbosity', 'saveSummariesSteps', 'saveModelSecs', 'serverProtocol', 'crossReplicaSync'],
+  ...['summaryVerbosity', 'saveSummariesSteps', 'saveModelSecs', 'serverProtocol'],
   ...['numIntraThreads', 'numInterThreads', 'gpuMemoryFracPct', 'forceGpuCompatible', 'allowGrowth'],
   ...[
     'autotuneThreshold',

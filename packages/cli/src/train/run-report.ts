@@ -99,9 +99,11 @@ const HOMES: Readonly<Record<Choices['home'], string>> = {
   tower: "each on its tower's device",
   parameterDevice: 'all on one device',
   leastElements: 'each on the device that had the fewest elements',
+  leastBytes: 'each on the parameter server that had the fewest bytes',
 };
 const TIMES: Readonly<Record<Choices['reading'], string>> = {
   direct: 'in the same step',
+  caching: 'in the same step, kept on a caching device',
   staging: 'a step late, through staging areas',
 };
 const WAYS: Readonly<Record<Exclude<Choices['aggregation'], 'none'>, string>> = {

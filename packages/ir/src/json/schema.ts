@@ -1,5 +1,5 @@
 import type { Attr, Attrs } from '../attr.js';
-import type { Cluster } from '../cluster.js';
+import type { Cluster, TaskName } from '../cluster.js';
 import { type ConstantTable, constantHash, tensorFromBytes } from '../constants.js';
 import { canonicalDevice } from '../device.js';
 import { DTYPES, type DType } from '../dtype.js';
@@ -247,6 +247,8 @@ export const training = record<TrainingSpec>({
     globalNorm: record({ kind: exactly('globalNorm'), limit: float }),
   }),
 });
+
+export const task = record<TaskName>({ job: text, index: int(0, MAX_SMALL) });
 
 export const cluster = record<Cluster>({
   jobs: listOf(

@@ -1,4 +1,4 @@
-import type { Cluster, ClusterDevice, ClusterJob, ClusterLink, ClusterTask } from '../cluster.js';
+import type { Cluster, ClusterDevice, ClusterJob, ClusterLink, ClusterTask, TaskName } from '../cluster.js';
 import type { ClipSpec, OptimizerSpec, TrainingSpec } from '../training.js';
 import type { Cursor } from './cursor.js';
 import { fieldTable, MAX_SMALL, type Mutable, parseBool, parseFields } from './fields.js';
@@ -136,6 +136,11 @@ export function parseClusterLine(
       parseLink(cursor, cluster);
       return;
   }
+}
+
+/** `for "worker" 1`. */
+export function parseTaskName(cursor: Cursor): TaskName {
+  return { job: cursor.name('the name of a job'), index: cursor.int('the index of a task', 0, MAX_SMALL) };
 }
 
 const TASK = fieldTable<{ address: string | null }>({ address: (cursor) => cursor.string('an address') });

@@ -1,3 +1,4 @@
+import type { TaskName } from '../cluster.js';
 import type { ConstantTable } from '../constants.js';
 import type {
   Decision,
@@ -29,6 +30,7 @@ import {
   type ModuleLine,
   parseClusterLine,
   parseModuleLine,
+  parseTaskName,
   parseTraining,
 } from './parse-header.js';
 import { parseNode } from './parse-node.js';
@@ -50,6 +52,7 @@ interface Draft {
   established: readonly string[] | null;
   training: TrainingSpec | null;
   cluster: ClusterDraft | null;
+  task: TaskName | null;
   readonly resources: Map<ResourceId, Resource>;
   readonly nodes: Map<NodeId, Node>;
   readonly entries: Map<EntryName, EntryDraft>;
@@ -72,6 +75,7 @@ export function parseModule(text: string, options: ParseOptions = {}): Module {
     established: null,
     training: null,
     cluster: null,
+    task: null,
     resources: new Map(),
     nodes: new Map(),
     entries: new Map(),
@@ -102,7 +106,7 @@ function parseVersion(cursor: Cursor): void {
 }
 
 const STATEMENTS = [
-  ...(['module', 'established', 'training', 'cluster', 'entry', 'role', 'decision', 'end'] as const),
+  ...(['module', 'established', 'training', 'cluster', 'for', 'entry', 'role', 'decision', 'end'] as const),
   ...CLUSTER_LINES,
   ...ENTRY_LINES,
 ] as const;
@@ -176,6 +180,10 @@ function parseLine(
       once(draft.cluster);
       draft.cluster = { jobs: [], links: [] };
       return;
+    case 'for':
+      once(draft.task);
+      draft.task = parseTaskName(cursor);
+      return;
     case 'entry':
       draft.entry = parseEntryHead(cursor, draft.entries);
       draft.entries.set(draft.entry.name, draft.entry);
@@ -220,7 +228,7 @@ function parseNames(cursor: Cursor): string[] {
 }
 
 function moduleOf(cursor: Cursor, draft: Draft): Module {
-  const { header, resources, nodes, roles, decisions, training, cluster } = draft;
+  const { header, resources, nodes, roles, decisions, training, cluster, task } = draft;
   if (header === null) {
     throw cursor.fault('the line module "name" is missing', {
       at: 0,
@@ -236,6 +244,7 @@ function moduleOf(cursor: Cursor, draft: Draft): Module {
     decisions,
     training,
     cluster,
+    task,
     towers: header.towers,
     established: draft.established ?? [],
     nextId: nextId(cursor, draft, header.next),

@@ -85,7 +85,7 @@ function collectConstants(attrs: Attrs, constants: Map<string, TensorValue>): vo
 }
 
 function headerLines(module: Module): string[] {
-  const { name, towers, nextId, established, training, cluster } = module;
+  const { name, towers, nextId, established, training, cluster, task } = module;
   const lines = [
     `placewright ${TEXT_VERSION}`,
     `module ${quote(name)} towers=${intText(towers)} next=${intText(nextId)}`,
@@ -93,6 +93,7 @@ function headerLines(module: Module): string[] {
   if (established.length > 0) lines.push(`established ${established.map(nameText).join(' ')}`);
   if (training !== null) lines.push(trainingLine(training));
   if (cluster !== null) lines.push(...clusterLines(cluster));
+  if (task !== null) lines.push(`for ${quote(task.job)} ${intText(task.index)}`);
   return lines;
 }
 

@@ -40,15 +40,15 @@ export const aggregateGradients = definePass<Options>({
   requires: ['resource-colocated'],
   establishes: [],
   preserves: 'all',
-  run: (module, options, { registry, cluster }) =>
+  run: (module, options, { registry, ...site }) =>
     edit(module, registry, PASS, (editor) => {
       const find = variableFinder(module);
       let index = 0;
       for (const [variable, gradients] of gradientsByVariable(module)) {
         checkGradients(module, variable, gradients);
         const devices = {
-          host: hostDevice(cluster),
-          towers: towerDevices(cluster),
+          host: hostDevice(site),
+          towers: towerDevices(site),
           home: find({ variable, replica: gradients[0]?.replica ?? null }).device,
         };
         for (const role of aggregate(editor, { variable, gradients, options, index }, devices)) {

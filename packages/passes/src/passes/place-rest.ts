@@ -15,10 +15,10 @@ export const placeRest = definePass<Record<never, never>>({
   requires: ['resource-colocated'],
   establishes: ['every-node-placed', 'colocation'],
   preserves: 'all',
-  run: (module, _options, { registry, cluster }) =>
+  run: (module, _options, { registry, ...site }) =>
     edit(module, registry, PASS, (editor) => {
-      const host = hostDevice(cluster);
-      const towers = towerDevices(cluster);
+      const host = hostDevice(site);
+      const towers = towerDevices(site);
       const homeOf = ({ replica, phase, resources }: Node): { device: DeviceName; reason: string } => {
         const [resource] = resources;
         if (resource !== undefined)
@@ -27,11 +27,11 @@ export const placeRest = definePass<Record<never, never>>({
         if (phase === 'eval') return { device: towers[0] ?? host, reason: 'inference runs on tower 0' };
         return { device: host, reason: 'belongs to no tower: on the host' };
       };
-      const local = isLocal(cluster);
+      const local = isLocal(site.cluster);
       const place = (node: Node): DeviceName =>
         isFullDevice(node.device, local)
           ? node.device
-          : resolveDevice(node.device, homeOf(node).device, cluster);
+          : resolveDevice(node.device, homeOf(node).device, site);
       const groups = groupDevices(module, place);
       for (const node of module.graph.nodes.values()) {
         const group = node.colocation === null ? undefined : groups.get(node.colocation);
@@ -40,7 +40,10 @@ export const placeRest = definePass<Record<never, never>>({
           group === undefined ? homeOf(node).reason : `with its colocation group ${node.colocation}`;
         if (device !== node.device) editor.updateNode(node.id, { device }, { reason });
       }
-      editor.setFrame({ cluster }, { reason: 'placed for this cluster' });
+      editor.setFrame(
+        { cluster: site.cluster, task: isLocal(site.cluster) ? null : site.task },
+        { reason: 'placed for this cluster' },
+      );
     }),
 });
 

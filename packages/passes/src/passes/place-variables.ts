@@ -13,7 +13,7 @@ import { definePass } from '../pass.js';
 import { rolesOf } from '../roles.js';
 
 const PASS = 'place-variables';
-export const VARIABLE_HOMES = ['tower', 'parameterDevice', 'leastElements'] as const;
+export const VARIABLE_HOMES = ['tower', 'parameterDevice', 'leastElements', 'leastBytes'] as const;
 export type VariableHome = (typeof VARIABLE_HOMES)[number];
 
 /**
@@ -35,10 +35,10 @@ export const placeVariables = definePass<{ home: VariableHome; parameterDevice: 
   requires: [],
   establishes: ['resource-colocated'],
   preserves: 'all',
-  run: (module, { home, parameterDevice }, { registry, cluster }) =>
+  run: (module, { home, parameterDevice }, { registry, ...site }) =>
     edit(module, registry, PASS, (editor) => {
-      const towers = towerDevices(cluster);
-      const choose = chooser(editor, home, towers, parameterDevice, hostDevice(cluster));
+      const towers = towerDevices(site);
+      const choose = chooser(editor, home, towers, parameterDevice, hostDevice(site));
       for (const resource of module.resources.values()) {
         if (resource.kind !== 'variable') continue;
         const device = choose(resource);
@@ -82,6 +82,8 @@ function chooser(
         return decide(variable, towers[variable.replica ?? 0] ?? host, "its tower's device");
       case 'parameterDevice':
         return decide(variable, parameterDevice, 'the parameter device');
+      case 'leastBytes':
+        return decide(variable, host, 'not placed yet');
       case 'leastElements': {
         let least = 0;
         loads.forEach(({ load }, i) => {

@@ -7,10 +7,10 @@ const PASS = 'post-init';
  * Copies tower 0's variables to the other towers once after initialisation: optimizer slots and moving statistics too.
  * What stands outside of the towers is not copied.
  */
-export const postInit = definePass<{ copy: 'none' | 'tower0' }>({
+export const postInit = definePass<{ copy: 'none' | 'tower0' | 'shadows' }>({
   name: PASS,
   summary: "copies tower 0's variables to the other towers after initialisation",
-  options: { copy: { summary: 'what is copied', default: 'none', oneOf: ['none', 'tower0'] } },
+  options: { copy: { summary: 'what is copied', default: 'none', oneOf: ['none', 'tower0', 'shadows'] } },
   requires: ['resource-colocated'],
   establishes: [],
   preserves: 'all',

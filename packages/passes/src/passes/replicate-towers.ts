@@ -32,9 +32,9 @@ export const replicateTowers = definePass<{ towers: readonly string[] }>({
   requires: [],
   establishes: [],
   preserves: 'all',
-  run: (module, { towers }, { registry, cluster }) =>
+  run: (module, { towers }, { registry, ...site }) =>
     edit(module, registry, PASS, (editor) => {
-      const copies = new Replication(module, editor, towers, hostDevice(cluster));
+      const copies = new Replication(module, editor, towers, hostDevice(site));
       copies.run();
     }),
 });

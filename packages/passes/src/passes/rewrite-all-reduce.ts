@@ -28,9 +28,9 @@ export const rewriteAllReduce = definePass<{ algorithm: (typeof ALL_REDUCE_ALGOR
   requires: [],
   establishes: ['collectives-complete'],
   preserves: 'all',
-  run: (module, _options, { registry, cluster }) =>
+  run: (module, _options, { registry, ...site }) =>
     edit(module, registry, PASS, (editor) => {
-      const towers = towerDevices(cluster);
+      const towers = towerDevices(site);
       const members = new Map<string, TensorRef>();
       const abstract = [...module.graph.nodes.values()].filter(({ op }) => op === 'AllReduce');
       for (const node of abstract) {

@@ -18,7 +18,7 @@ import { rolesOf } from '../roles.js';
 
 const PASS = 'scope-variables';
 type Sets = 'shared' | 'perTower';
-export type SavedChoice = 'all' | 'tower0';
+export type SavedChoice = 'all' | 'tower0' | 'shadows';
 
 /**
  * Decides how many sets of variables there are: one that all towers share (`v/…`), or one per tower (`v0/…`, `v1/…`),

@@ -18,9 +18,9 @@ export const stageGradients = definePass<Record<never, never>>({
   requires: ['resource-colocated'],
   establishes: [],
   preserves: 'all',
-  run: (module, _options, { registry, cluster }) =>
+  run: (module, _options, { registry, ...site }) =>
     edit(module, registry, PASS, (editor) => {
-      const towers = towerDevices(cluster);
+      const towers = towerDevices(site);
       const stages: NodeId[] = [];
       const roles = editor.roles.map((role): Role => {
         if (role.kind !== 'gradient') return role;

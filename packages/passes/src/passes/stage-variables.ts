@@ -29,9 +29,9 @@ export const stageVariables = definePass<Record<never, never>>({
   requires: ['resource-colocated'],
   establishes: [],
   preserves: 'all',
-  run: (module, _options, { registry, cluster }) =>
+  run: (module, _options, { registry, ...site }) =>
     edit(module, registry, PASS, (editor) => {
-      const towers = towerDevices(cluster);
+      const towers = towerDevices(site);
       const staged = new Map<string, TensorRef>();
       const areas = new Map<string, Staged>();
       for (const { node, variable } of towerReads(module)) {

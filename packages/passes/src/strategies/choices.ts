@@ -3,6 +3,10 @@ import type { Aggregation, Reduction } from '../passes/aggregate-gradients.js';
 import type { VariableHome } from '../passes/place-variables.js';
 import type { SavedChoice } from '../passes/scope-variables.js';
 
+/** What of tasks waits for one another. */
+export const SYNCHRONISATIONS = ['none', 'synchronous', 'asynchronous'] as const;
+export type Synchronisation = (typeof SYNCHRONISATIONS)[number];
+
 /**
  * A strategy is this table and nothing more: the pipeline follows from it (`pipelineFor`), and no pass reads a
  * strategy's name.
@@ -10,16 +14,31 @@ import type { SavedChoice } from '../passes/scope-variables.js';
 export interface Choices {
   /** One set of variables (`v/`) or one per tower (`v0/`, `v1/`, …). */
   readonly variables: 'shared' | 'perTower';
+  /** Collection of the towers' variables: local ones belong to their task, global ones to the cluster. */
+  readonly collection: 'global' | 'local';
   readonly home: VariableHome;
   /** The device of all variables with home=parameterDevice. */
   readonly parameterDevice: string;
-  /** `staging` reads variables and takes gradients a step late, through staging areas on each tower. */
-  readonly reading: 'direct' | 'staging';
+  /** Home of what stands outside of the towers, `global_step`: the host, or the parameter servers one after the other. */
+  readonly counters: 'host' | 'parameterServers';
+  /**
+   * `caching` reads each variable once into a caching device; `staging` reads variables a step late, through staging
+   * areas on each tower.
+   */
+  readonly reading: 'direct' | 'caching' | 'staging';
+  /** With reading=caching: where large variables are kept, on the host or on the tower with the fewest elements. */
+  readonly caches: 'host' | 'towers';
+  /** With reading=staging: whether all towers stage from one copy on the host. */
+  readonly stagedCopy: 'none' | 'host';
   readonly gradients: 'direct' | 'staging';
   readonly clipping: ClipSpec;
   readonly aggregation: Aggregation;
   readonly reduction: Reduction;
-  readonly initialCopy: 'none' | 'tower0';
+  /** What an update writes: the variables themselves, or shadows on the parameter servers that are then copied back. */
+  readonly update: 'variables' | 'shadows';
+  /** Whether the workers of a cluster wait for each other in each step. */
+  readonly synchronisation: Synchronisation;
+  readonly initialCopy: 'none' | 'tower0' | 'shadows';
   readonly saved: SavedChoice;
 }
 
@@ -28,6 +47,8 @@ export interface StrategyOptions {
   readonly localParameterDevice?: 'cpu' | 'gpu';
   readonly stagedVars?: boolean;
   readonly useNccl?: boolean;
+  /** Whether the workers of a cluster go step by step together. */
+  readonly crossReplicaSync?: boolean;
   /** Sum or mean over the towers; the strategy's own when left out. */
   readonly reduction?: Reduction;
 }
@@ -41,7 +62,26 @@ export interface Contract {
   readonly reduction: Reduction | 'none';
   /** Whether the towers' trainable variables and their slots are bit-equal after every step (moving averages are tower 0's alone). */
   readonly replicasStayEqual: boolean;
+  /**
+   * How the updates of several workers come together: `none` without other workers, `add` where each worker's update
+   * is applied to the shared variables in order of arrival. That is a sum of gradients for SGD; momentum and RMSProp take
+   * one step of theirs for each worker.
+   */
+  readonly workers: 'none' | 'add';
+  /** Orders that are left open on purpose: another task's reads and updates of the shared variables within a step. */
+  readonly permittedSkew: 'none' | 'otherWorkers';
+  /** Type that gradients and values are rounded to on the wire; none is. */
+  readonly wireRounding: 'none';
   readonly saved: SavedChoice;
+}
+
+/** What a table may depend on beside the options. */
+export interface StrategyContext {
+  /** The task's CPU. */
+  readonly host: string;
+  readonly clipping: ClipSpec;
+  /** Whether it is compiled for one worker of a cluster with parameter servers. */
+  readonly distributed: boolean;
 }
 
 export interface Strategy {
@@ -51,11 +91,8 @@ export interface Strategy {
   readonly options: {
     readonly [K in keyof StrategyOptions]-?: Exclude<StrategyOptions[K], undefined> | null;
   };
-  /** The table for complete options. `host` is the task's CPU, `clipping` comes from the training. */
-  readonly choices: (
-    options: Required<StrategyOptions>,
-    context: { readonly host: string; readonly clipping: ClipSpec },
-  ) => Choices;
+  /** The table for complete options. */
+  readonly choices: (options: Required<StrategyOptions>, context: StrategyContext) => Choices;
 }
 
 export function contractOf(choices: Choices): Contract {
@@ -64,7 +101,10 @@ export function contractOf(choices: Choices): Contract {
     staleGradients: choices.gradients === 'staging' ? 1 : 0,
     reduction: choices.aggregation === 'none' ? 'none' : choices.reduction,
     replicasStayEqual:
-      choices.variables === 'shared' || (choices.aggregation !== 'none' && choices.initialCopy === 'tower0'),
+      choices.variables === 'shared' || (choices.aggregation !== 'none' && choices.initialCopy !== 'none'),
+    workers: choices.synchronisation === 'none' ? 'none' : 'add',
+    permittedSkew: choices.synchronisation === 'asynchronous' ? 'otherWorkers' : 'none',
+    wireRounding: 'none',
     saved: choices.saved,
   };
 }

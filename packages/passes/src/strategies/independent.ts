@@ -4,7 +4,13 @@ import type { Strategy } from './choices.js';
 export const independent = {
   name: 'independent',
   summary: 'every tower trains its own variables; nothing is exchanged',
-  options: { localParameterDevice: null, stagedVars: null, useNccl: null, reduction: null },
+  options: {
+    localParameterDevice: null,
+    stagedVars: null,
+    useNccl: null,
+    crossReplicaSync: null,
+    reduction: null,
+  },
   choices: (_options, { host, clipping }) => ({
     variables: 'perTower',
     home: 'tower',
@@ -14,6 +20,12 @@ export const independent = {
     clipping,
     aggregation: 'none',
     reduction: 'sum',
+    collection: 'global',
+    counters: 'host',
+    caches: 'host',
+    stagedCopy: 'none',
+    update: 'variables',
+    synchronisation: 'none',
     initialCopy: 'none',
     saved: 'all',
   }),

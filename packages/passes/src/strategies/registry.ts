@@ -1,34 +1,23 @@
 import { nearest, PlacewrightError } from '@placewright/ir';
 import { shown } from '../check-options.js';
 import type { Strategy, StrategyOptions } from './choices.js';
+import { distributedReplicated } from './distributed-replicated.js';
 import { independent } from './independent.js';
 import { parameterServer } from './parameter-server.js';
 import { replicated } from './replicated.js';
 
 /** Every strategy. A new one is its file and a line here. */
-const ALL = [independent, parameterServer, replicated] as const;
+const ALL = [independent, parameterServer, replicated, distributedReplicated] as const;
 export const STRATEGIES: readonly Strategy[] = ALL;
 
 /** Names of the strategies, for the compiler of TypeScript to check. */
 export type StrategyName = (typeof ALL)[number]['name'];
-
-/** Strategies of the original that this version does not have yet. */
-const LATER = ['distributed_replicated'];
 
 /** The strategy of that name. Throws PW_STRATEGY_UNKNOWN with the nearest one. */
 export function findStrategy(name: string): Strategy {
   const found = STRATEGIES.find((strategy) => strategy.name === name);
   if (found !== undefined) return found;
   const names = STRATEGIES.map((strategy) => strategy.name);
-  if (LATER.includes(name)) {
-    throw new PlacewrightError(
-      'PW_STRATEGY_UNSUPPORTED',
-      `strategy ${name} needs a cluster of several tasks, which is not supported yet`,
-      {
-        hint: `use one of ${names.join(', ')}`,
-      },
-    );
-  }
   const near = nearest(name, names);
   throw new PlacewrightError('PW_STRATEGY_UNKNOWN', `there is no strategy ${JSON.stringify(name)}`, {
     hint:
@@ -45,6 +34,7 @@ const ALLOWED: {
   localParameterDevice: ['cpu', 'gpu'],
   stagedVars: [true, false],
   useNccl: [true, false],
+  crossReplicaSync: [true, false],
   reduction: ['sum', 'mean'],
 };
 const OPTION_NAMES = Object.keys(ALLOWED) as readonly (keyof StrategyOptions)[];
@@ -60,11 +50,12 @@ export function completeOptions(strategy: Strategy, given: StrategyOptions): Req
     if (!ALLOWED[name].some((allowed) => allowed === value)) throw impossible(name, value);
     if (strategy.options[name] === null && value !== false) throw refused(strategy, name);
   }
-  const { localParameterDevice, stagedVars, useNccl, reduction } = strategy.options;
+  const { localParameterDevice, stagedVars, useNccl, crossReplicaSync, reduction } = strategy.options;
   return {
     localParameterDevice: given.localParameterDevice ?? localParameterDevice ?? 'cpu',
     stagedVars: given.stagedVars ?? stagedVars ?? false,
     useNccl: given.useNccl ?? useNccl ?? false,
+    crossReplicaSync: given.crossReplicaSync ?? crossReplicaSync ?? true,
     reduction: given.reduction ?? reduction ?? 'sum',
   };
 }

@@ -7,7 +7,13 @@ import type { Strategy } from './choices.js';
 export const replicated = {
   name: 'replicated',
   summary: 'every tower has its own variables, kept equal by summing gradients over the towers',
-  options: { localParameterDevice: 'gpu', stagedVars: null, useNccl: true, reduction: 'sum' },
+  options: {
+    localParameterDevice: 'gpu',
+    stagedVars: null,
+    useNccl: true,
+    crossReplicaSync: null,
+    reduction: 'sum',
+  },
   choices: ({ localParameterDevice, useNccl, reduction }, { host, clipping }) => ({
     variables: 'perTower',
     home: 'tower',
@@ -17,6 +23,12 @@ export const replicated = {
     clipping,
     aggregation: useNccl ? 'allReduce' : localParameterDevice === 'gpu' ? 'copyInTurn' : 'copyOnHost',
     reduction,
+    collection: 'global',
+    counters: 'host',
+    caches: 'host',
+    stagedCopy: 'none',
+    update: 'variables',
+    synchronisation: 'none',
     initialCopy: 'tower0',
     saved: 'tower0',
   }),

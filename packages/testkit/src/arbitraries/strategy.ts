@@ -15,6 +15,7 @@ const VALUES: { readonly [K in keyof StrategyOptions]-?: readonly Exclude<Strate
     localParameterDevice: ['gpu', 'cpu'],
     stagedVars: [false, true],
     useNccl: [true, false],
+    crossReplicaSync: [true, false],
     reduction: ['sum', 'mean'],
   };
 const KEYS = Object.keys(VALUES) as (keyof StrategyOptions)[];

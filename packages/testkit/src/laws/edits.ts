@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { builtinRegistry, type EditResult, type Module, printModule } from '@placewright/ir';
+import { builtinRegistry, type EditResult, LOCAL_TASK, type Module, printModule } from '@placewright/ir';
 import { PASSES, type PassRecord } from '@placewright/passes';
 import { applyPatches, enableMapSet, enablePatches } from 'immer';
 import { clusterOf } from '../arbitraries/cluster.js';
@@ -58,7 +58,7 @@ export const patchLaw: Law = {
 function checkRecord(prepared: Prepared, { pass: name, options, before, after }: PassRecord): void {
   const pass = PASSES.find((candidate) => candidate.name === name);
   if (pass === undefined) return;
-  const context = { registry: builtinRegistry, cluster: clusterOf(prepared.case.cluster) };
+  const context = { registry: builtinRegistry, cluster: clusterOf(prepared.case.cluster), task: LOCAL_TASK };
   const again = checkEdit(before, () => pass.run(before, options, context), `pass ${name}`);
   const { established } = after;
   must(

@@ -104,6 +104,7 @@ function homeOf(
     case 'tower':
       return (tower) => towers[tower ?? 0] ?? '';
     case 'parameterDevice':
+    case 'leastBytes':
       return () => choices.parameterDevice;
     case 'leastElements': {
       // The first of the least loaded; elements count, not bytes, and trainable or not does not matter.
