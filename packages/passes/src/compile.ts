@@ -31,6 +31,8 @@ import {
 } from './strategies/choices.js';
 import { pipelineFor, type Target } from './strategies/pipeline.js';
 import { completeOptions, findStrategy, type StrategyName } from './strategies/registry.js';
+import { warningsOf } from './warnings/registry.js';
+import type { Warning } from './warnings/warning.js';
 
 export interface CompileOptions extends StrategyOptions, ManagerOptions {
   /** Name of a strategy, or one of your own; `findStrategy` looks up a name that is known only at run time. */
@@ -46,6 +48,8 @@ export interface CompileOptions extends StrategyOptions, ManagerOptions {
   readonly seed?: number;
   readonly registry?: OpRegistry;
   readonly target?: Target;
+  /** Codes of warnings that are not to be given: see `WARNINGS`. */
+  readonly silence?: readonly string[];
   /** Changes the pipeline that the strategy asks for: the place for passes of one's own. */
   readonly pipeline?: (calls: readonly PassCall[]) => readonly PassCall[];
 }
@@ -59,11 +63,14 @@ export interface Compilation {
   readonly strategy: string;
   readonly choices: Choices;
   readonly contract: Contract;
+  /** What is no error, but worth a word. */
+  readonly warnings: readonly Warning[];
 }
 
 /**
  * Compiles a model for a cluster with a strategy: every node of the result has a device.
- * Throws a PlacewrightError: PW_STRATEGY_*, PW_TRAINING_VALUE, PW_CLUSTER_*, PW_MODEL_*, PW_OP_*, PW_INVARIANT.
+ * Throws a PlacewrightError: PW_STRATEGY_*, PW_WARNING_UNKNOWN, PW_TRAINING_VALUE, PW_CLUSTER_*, PW_MODEL_*, PW_OP_*,
+ * PW_INVARIANT.
  */
 export function compile<I extends InputSpecs>(
   model: ModelDef<I> | Module,
@@ -100,7 +107,10 @@ export function compile<I extends InputSpecs>(
     { registry, ...site },
     options,
   );
-  return { module, source, records, strategy: strategy.name, choices, contract: contractOf(choices) };
+  const contract = contractOf(choices);
+  const found = { module, strategy: strategy.name, choices, contract };
+  const warnings = warningsOf({ ...found, training: spec }, options.silence);
+  return { ...found, source, records, warnings };
 }
 
 /** Fields of `CompileOptions`, so that a misspelt one is not silently left out. */
@@ -113,6 +123,7 @@ const OPTION_NAMES: { readonly [K in keyof CompileOptions]-?: true } = {
   seed: true,
   registry: true,
   target: true,
+  silence: true,
   pipeline: true,
   localParameterDevice: true,
   stagedVars: true,

@@ -33,3 +33,6 @@ export * from './strategies/parameter-server.js';
 export * from './strategies/pipeline.js';
 export * from './strategies/registry.js';
 export * from './strategies/replicated.js';
+export { IMBALANCE_LIMIT, parameterLoads } from './warnings/imbalance.js';
+export * from './warnings/registry.js';
+export * from './warnings/warning.js';
