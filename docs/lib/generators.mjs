@@ -1,5 +1,5 @@
 // Everything that `<!-- generated: NAME … -->` may name. A new one is a function and a line here.
-import { builtinOps, INVARIANTS, MODELS } from 'placewright';
+import { builtinOps, INVARIANTS, MODELS, WARNINGS } from 'placewright';
 import { code, table } from './markdown.mjs';
 import { snippet, wholeFile } from './snippets.mjs';
 import {
@@ -52,6 +52,13 @@ function models() {
   );
 }
 
+function warnings() {
+  return table(
+    ['warning', 'when it comes', 'why it matters'],
+    WARNINGS.map(({ code: name, summary, why }) => [code(name), summary, why]),
+  );
+}
+
 export const GENERATORS = {
   contracts,
   file: wholeFile,
@@ -66,4 +73,5 @@ export const GENERATORS = {
   'strategy-passes': strategyPasses,
   'text-built': textBuilt,
   'text-lowered': textLowered,
+  warnings,
 };

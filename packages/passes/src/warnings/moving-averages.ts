@@ -9,7 +9,7 @@ export const movingAverages: WarningRule = {
     const averages = new Set(module.roles.flatMap((role) => (role.kind === 'update' ? [role.variable] : [])));
     if (averages.size === 0 || module.towers < 2) return undefined;
     return {
-      message: `${averages.size} moving averages are updated by the first of ${module.towers} towers alone`,
+      message: `${averages.size} moving average${averages.size === 1 ? ' is' : 's are'} updated by the first of ${module.towers} towers alone`,
       hint: 'give each tower batches of the same mixture, large enough for statistics of their own',
     };
   },
