@@ -141,15 +141,20 @@ describe('settings', () => {
       data: 'synthetic',
       input: { imageSize: 12 },
     });
-    expect(modelSettings({ model: 'lenet', dataName: 'cifar10' }, true).input).toMatchObject({
-      channels: 3,
-      classes: 11,
+    expect(modelSettings({ model: 'tiny', dataName: 'imagenet' }, true).input).toMatchObject({
+      imageSize: 12,
+      classes: 1001,
+    });
+    expect(modelSettings({ model: 'alexnet', dataName: 'cifar10' }, true)).toMatchObject({
+      batchSize: 128,
+      input: { imageSize: 32, channels: 3, classes: 11 },
     });
   });
 
   it.each([
     ['PW_OPTION_MISSING', {}],
     ['PW_MODEL_UNKNOWN', { model: 'lenett' }],
+    ['PW_MODEL_DATA', { model: 'lenet', dataName: 'cifar10' }],
     ['PW_STRATEGY_UNKNOWN', { model: 'tiny', strategy: 'replicate' }],
     ['PW_STRATEGY_UNSUPPORTED', { model: 'tiny', strategy: 'distributed_replicated' }],
     ['PW_OPTION_CONFLICT', { model: 'tiny', gradientClip: 1, clipGlobalNorm: 1 }],

@@ -54,8 +54,8 @@ const MNIST_INPUT: ImageInput = { imageSize: 28, channels: 1, classes: 10 };
  */
 export function modelSettings(values: OptionValues, recorded: boolean): ModelSettings {
   if (values.model === undefined) throw missingModel();
-  const model = lookupModel(values.model);
-  const defaults = recorded ? RECORDED : { ...PLAIN, learningRate: model.learningRate ?? PLAIN.learningRate };
+  const model = lookupModel(values.model, values.dataName);
+  const defaults = recorded ? RECORDED : { ...PLAIN, learningRate: model.momentumRate ?? PLAIN.learningRate };
   const data = dataSource(values, model.name);
   const strategy = findStrategy(values.strategy ?? DEFAULT_STRATEGY);
   return {
@@ -97,8 +97,9 @@ function dataSource(values: OptionValues, model: string): DataSource {
 
 function inputOf(model: ModelEntry, data: DataSource, { dataName }: OptionValues): ImageInput {
   if (data === 'mnist') return MNIST_INPUT;
-  // The recorded tiny models have 11 outputs, as cifar10 says, whatever else is named.
-  return dataName === undefined ? model.input : { ...model.input, classes: DATA_NAMES[dataName] };
+  // A model of the original comes with its data set; the recorded tiny ones take any, and its number of outputs.
+  if (dataName === undefined || model.dataSets.length > 0) return model.input;
+  return { ...model.input, classes: DATA_NAMES[dataName] };
 }
 
 /**

@@ -8,7 +8,8 @@ import {
   PlacewrightError,
   type Tensor,
 } from '@placewright/ir';
-import { affine, type BatchNormOptions, type Floats, type LayerContext, layerContext } from '../layers.js';
+import { affine } from '../layers/affine.js';
+import { type BatchNormOptions, type Floats, type LayerContext, layerContext } from '../layers/context.js';
 
 /** What the images that a model takes look like. */
 export interface ImageInput {
@@ -19,9 +20,18 @@ export interface ImageInput {
   readonly classes: number;
 }
 
+/** The data sets of tf_cnn_benchmarks; they decide about classes, CIFAR-10 about the images too. */
+export type DataName = 'imagenet' | 'cifar10';
+
+/** Images of ImageNet, cut to the model's size. */
+export const imagenetInput = (imageSize: number): ImageInput => ({ imageSize, channels: 3, classes: 1001 });
+export const CIFAR10_INPUT: ImageInput = { imageSize: 32, channels: 3, classes: 11 };
+
 /** Another input than the model's own, and how images lie in memory inside the model (they are fed as NHWC always). */
 export interface ModelOptions extends Partial<ImageInput> {
   readonly dataFormat?: DataFormat;
+  /** Whether dropout drops anything; it never does in tf_cnn_benchmarks, so it does not unless asked for. */
+  readonly realDropout?: boolean;
 }
 
 /** Images float32 `[batch, height, width, channels]` of 0 to 255, labels int32 `[batch]` from 0. */
@@ -32,8 +42,17 @@ export interface ClassifierSpec {
   readonly name: string;
   readonly defaults: ImageInput;
   readonly batchNorm?: BatchNormOptions;
+  /** Images below this size leave nothing for the last layers; 1 where left out. */
+  readonly minImageSize?: number;
   /** From scaled images, in the context's data format, to features `[batch, n]`. */
-  readonly features: (layers: LayerContext, images: Floats) => Floats;
+  readonly features: (layers: LayerContext, images: Floats) => Floats | Arms;
+}
+
+/** Features of a network that is also trained by an arm of its middle. */
+export interface Arms {
+  readonly features: Floats;
+  /** Features of the auxiliary classifier, whose loss counts 0.4; null for none. */
+  readonly aux: Floats | null;
 }
 
 /**
@@ -46,7 +65,9 @@ export interface ClassifierSpec {
 export function imageClassifier(spec: ClassifierSpec, options: ModelOptions): ImageModel {
   const { imageSize, channels, classes } = checkInput(spec, options);
   const dataFormat = checkDataFormat(spec.name, options.dataFormat);
-  const context = { dataFormat, ...(spec.batchNorm === undefined ? {} : { batchNorm: spec.batchNorm }) };
+  const { batchNorm } = spec;
+  const { realDropout = false } = options;
+  const context = { dataFormat, realDropout, ...(batchNorm === undefined ? {} : { batchNorm }) };
   return defineModel({
     name: spec.name,
     inputs: {
@@ -55,9 +76,12 @@ export function imageClassifier(spec: ClassifierSpec, options: ModelOptions): Im
     },
     build: (b, { images, labels }) => {
       const layers = layerContext(b, context);
-      const features = spec.features(layers, prepare(b, images, dataFormat));
-      const logits = affine(layers, features, { units: classes, activation: 'linear' });
-      return outputs(b, logits, labels);
+      const built = spec.features(layers, prepare(b, images, dataFormat));
+      const { features, aux } = 'aux' in built ? built : { features: built, aux: null };
+      const last = { units: classes, activation: 'linear' } as const;
+      const logits = affine(layers, features, last);
+      const auxLogits = aux === null ? null : affine(layers, aux, { ...last, stddev: 0.001 });
+      return outputs(b, { logits, auxLogits, labels });
     },
   });
 }
@@ -71,9 +95,24 @@ function prepare(b: ModelBuilder, images: Floats, dataFormat: DataFormat): Float
   });
 }
 
-function outputs(b: ModelBuilder, logits: Floats, labels: Tensor<'int32'>): ModelOutputs {
+interface Results {
+  readonly logits: Floats;
+  readonly auxLogits: Floats | null;
+  readonly labels: Tensor<'int32'>;
+}
+
+/** Share of the auxiliary classifier's loss. */
+const AUX_SHARE = 0.4;
+
+function outputs(b: ModelBuilder, { logits, auxLogits, labels }: Results): ModelOutputs {
   return b.group('loss', () => {
-    const loss = b.mean(b.sparseSoftmaxCrossEntropy(logits, labels), [0], 'xentropy_mean');
+    const entropy = (of: Floats, name: string): Floats =>
+      b.mean(b.sparseSoftmaxCrossEntropy(of, labels), [0], name);
+    const main = entropy(logits, 'xentropy_mean');
+    const loss =
+      auxLogits === null
+        ? main
+        : b.add(main, b.mul(entropy(auxLogits, 'aux_loss'), b.constant(AUX_SHARE)), 'total');
     const correctCount = b.correctCount(logits, labels);
     return { loss, metrics: b.training ? { correctCount } : { correctCount, logits } };
   });
@@ -85,9 +124,10 @@ const LIMITS: ImageInput = { imageSize: 4096, channels: 1024, classes: 1_000_000
 function checkInput(spec: ClassifierSpec, options: ModelOptions): ImageInput {
   const pick = (key: keyof ImageInput): number => {
     const value = options[key] ?? spec.defaults[key];
-    if (Number.isInteger(value) && value >= 1 && value <= LIMITS[key]) return value;
+    const least = key === 'imageSize' ? (spec.minImageSize ?? 1) : 1;
+    if (Number.isInteger(value) && value >= least && value <= LIMITS[key]) return value;
     throw new PlacewrightError('PW_MODEL_OPTION', `${key} of model ${spec.name} cannot be ${String(value)}`, {
-      hint: `a whole number from 1 to ${LIMITS[key]}`,
+      hint: `a whole number from ${least} to ${LIMITS[key]}`,
     });
   };
   return { imageSize: pick('imageSize'), channels: pick('channels'), classes: pick('classes') };

@@ -1,5 +1,5 @@
 import { PlacewrightError } from '@placewright/ir';
-import { affine } from '../layers.js';
+import { affine } from '../layers/affine.js';
 import { type ImageInput, type ImageModel, imageClassifier, type ModelOptions } from './classifier.js';
 
 export const MLP_INPUT: ImageInput = { imageSize: 28, channels: 1, classes: 10 };

@@ -5,7 +5,7 @@ import { TINY_INPUT, tinyFeatures } from './tiny.js';
 export function tinybn(options: ModelOptions = {}): ImageModel {
   const batchNorm = { decay: 0.9, epsilon: 1e-5, scale: true };
   return imageClassifier(
-    { name: 'tinybn', defaults: TINY_INPUT, batchNorm, features: tinyFeatures },
+    { name: 'tinybn', defaults: TINY_INPUT, minImageSize: 4, batchNorm, features: tinyFeatures },
     options,
   );
 }

@@ -1,7 +1,7 @@
-import { affine } from '../layers.js';
-import { type ImageInput, type ImageModel, imageClassifier, type ModelOptions } from './classifier.js';
+import { affine } from '../layers/affine.js';
+import { type ImageModel, imageClassifier, imagenetInput, type ModelOptions } from './classifier.js';
 
-export const TRIVIAL_INPUT: ImageInput = { imageSize: 227, channels: 3, classes: 1001 };
+export const TRIVIAL_INPUT = imagenetInput(227);
 
 /** tf_cnn_benchmarks' trivial model: no convolutions and next to no arithmetic, but a large matrix to copy. */
 export function trivial(options: ModelOptions = {}): ImageModel {
