@@ -7,6 +7,7 @@ import {
   isBuffer,
   lookupEntry,
   type Module,
+  type ModuleState,
   type Node,
   nodeName,
   nodeOf,
@@ -24,7 +25,14 @@ import { keepLatest } from './latest.js';
 import { type Plan, planRound } from './plan.js';
 import { type Frame, isStateOp, runRound } from './run.js';
 import type { Schedule } from './schedule.js';
-import { emptyState, restoreVariables, type State, snapshotVariables } from './state.js';
+import {
+  emptyState,
+  readState,
+  restoreVariables,
+  type State,
+  snapshotVariables,
+  writeState,
+} from './state.js';
 
 export interface InterpreterOptions {
   /** Ops of the module; the built-in ones when left out. */
@@ -50,6 +58,10 @@ export interface Interpreter {
   readVariables(): Map<string, TensorValue>;
   /** Sets variables by shown name, all or none. Throws PW_VARIABLE_*. */
   writeVariables(values: Named<TensorValue>): void;
+  /** Copies of all variables that have a value, and of what each staging area and queue holds. */
+  readState(): ModuleState;
+  /** Sets variables and what buffers hold, all or none; the rest stays. Throws PW_STATE_*, PW_VARIABLE_*. */
+  writeState(state: ModuleState): void;
   /** Tuples in each staging area by its name. */
   stagingDepths(): Map<string, number>;
   /** Forgets all variables and staged values. */
@@ -83,6 +95,8 @@ export function createInterpreter(module: Module, options: InterpreterOptions = 
     },
     readVariables: () => snapshotVariables(module, state),
     writeVariables: (values) => restoreVariables(module, state, asMap(values)),
+    readState: () => readState(module, state),
+    writeState: (values) => writeState(module, state, values),
     stagingDepths: () => stagingDepths(module, state),
     reset() {
       state.variables.clear();

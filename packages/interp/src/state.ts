@@ -1,9 +1,11 @@
 import {
   type BufferResource,
+  checkState,
   checkVariable,
   dataFault,
   isBuffer,
   type Module,
+  type ModuleState,
   PlacewrightError,
   type Resource,
   type ResourceId,
@@ -101,6 +103,26 @@ export function restoreVariables(
     writeVariable(next, variable, roundHalf(copyOf(value)));
   }
   for (const [id, value] of next.variables) state.variables.set(id, value);
+}
+
+/** Copies of all that outlives runs. */
+export function readState(module: Module, state: State): ModuleState {
+  const areas = [...module.resources.values()].filter(isBuffer);
+  return {
+    variables: new Map([...state.variables].map(([id, value]) => [id, copyOf(value)])),
+    buffers: new Map(areas.map(({ id }) => [id, (state.areas.get(id) ?? []).map((t) => t.map(copyOf))])),
+  };
+}
+
+/** Sets what is given, all or none. Throws PW_STATE_*, PW_VARIABLE_*. */
+export function writeState(module: Module, state: State, given: ModuleState): void {
+  checkState(module, given);
+  for (const [id, value] of given.variables) state.variables.set(id, roundHalf(copyOf(value)));
+  for (const [id, tuples] of given.buffers)
+    state.areas.set(
+      id,
+      tuples.map((tuple) => tuple.map(copyOf)),
+    );
 }
 
 function checkData(name: string, value: TensorValue): void {

@@ -1,4 +1,4 @@
-import type { Binding, EntryName, Module, OpRegistry, TensorValue } from '@placewright/ir';
+import type { Binding, EntryName, Module, ModuleState, OpRegistry, TensorValue } from '@placewright/ir';
 import type { Emitter, Kernel } from './own-ops.js';
 import type { TraceEvent } from './trace.js';
 
@@ -90,6 +90,10 @@ export interface Session {
   readVariables(names?: readonly string[]): Promise<ReadonlyMap<string, TensorValue>>;
   /** Sets variables by shown name, all or none. Throws PW_VARIABLE_*. */
   writeVariables(values: ReadonlyMap<string, TensorValue>): Promise<void>;
+  /** Copies of all variables that have a value, and of what each staging area and queue holds, between two runs. */
+  readState(): Promise<ModuleState>;
+  /** Sets variables and what buffers hold, all or none; the rest stays. Throws PW_STATE_*, PW_VARIABLE_*. */
+  writeState(state: ModuleState): Promise<void>;
   /** What was recorded since the last call; empty unless loaded with `trace`. */
   takeTrace(): TraceEvent[];
   /**

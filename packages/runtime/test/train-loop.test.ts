@@ -34,6 +34,8 @@ function fakeSession(losses: readonly number[], correct: number | null = 3) {
       calls.push('write');
       for (const [name, value] of values) written.set(name, value);
     },
+    readState: async () => ({ variables: new Map(), buffers: new Map() }),
+    writeState: async () => {},
     takeTrace: () => [],
     close: async () => {},
   };

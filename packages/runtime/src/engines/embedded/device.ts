@@ -11,7 +11,16 @@ import {
   type WorkerSetup,
 } from './protocol.js';
 import type { Installed } from './run-state.js';
-import { cellOf, copyOf, createStore, type Store, setVariable, variableOf } from './store.js';
+import {
+  cellOf,
+  copyOf,
+  createStore,
+  readTuples,
+  type Store,
+  setVariable,
+  variableOf,
+  writeTuples,
+} from './store.js';
 
 /** Where a device's messages come from and go to: the port to the session. */
 export interface SessionPort {
@@ -67,6 +76,12 @@ async function handle(device: Device, message: ToWorker): Promise<void> {
       return replying(device, message.call, async () => message.ids.map((id) => readCopy(device.store, id)));
     case 'write':
       return replying(device, message.call, async () => write(device.store, message.values));
+    case 'read-buffer':
+      return replying(device, message.call, async () => readTuples(device.store, message.id));
+    case 'write-buffer':
+      return replying(device, message.call, async () =>
+        writeTuples(device.store, message.id, message.tuples),
+      );
     case 'close':
       return close(device);
   }

@@ -8,6 +8,7 @@ import type {
   Shape,
   TensorType,
   TensorValue,
+  Tuples,
 } from '@placewright/ir';
 import { PlacewrightError } from '@placewright/ir';
 import type { TraceEvent } from '../../trace.js';
@@ -83,6 +84,9 @@ export type ToWorker =
       readonly call: number;
       readonly values: readonly { readonly id: ResourceId; readonly value: TensorValue }[];
     }
+  /** The reply has the tensors of the buffer's tuples one after the other. */
+  | { readonly kind: 'read-buffer'; readonly call: number; readonly id: ResourceId }
+  | { readonly kind: 'write-buffer'; readonly call: number; readonly id: ResourceId; readonly tuples: Tuples }
   | { readonly kind: 'close' };
 
 export interface DeviceStatus {

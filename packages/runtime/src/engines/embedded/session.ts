@@ -24,6 +24,7 @@ import { type Pool, startPool } from './pool.js';
 import type { ToWorker } from './protocol.js';
 import { type NamedVariable, resourcesByDevice, variablesByName } from './resources.js';
 import { createRunner, type Runner } from './runner.js';
+import { readState, writeState } from './state.js';
 import { copyOf } from './store.js';
 import { checkSupport } from './support.js';
 import { type Spawn, spawnThread } from './thread.js';
@@ -108,6 +109,8 @@ function session(parts: Parts): Session {
     run: (entry, feeds = new Map(), options = {}) => serially(() => runEntry(parts, entry, feeds, options)),
     readVariables: (names) => serially(() => readVariables(parts, names)),
     writeVariables: (values) => serially(() => writeVariables(parts, values)),
+    readState: () => serially(() => readState(pool, parts.module)),
+    writeState: (state) => serially(() => writeState(pool, parts.module, state)),
     takeTrace: () => runner.takeTrace(),
     close: () => {
       runner.stop(sessionClosed());

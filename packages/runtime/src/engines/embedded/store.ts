@@ -6,6 +6,7 @@ import {
   readTooEarly,
   type TensorData,
   type TensorValue,
+  type Tuples,
 } from '@placewright/ir';
 import type { ResourceInfo } from './protocol.js';
 
@@ -88,6 +89,21 @@ export function writableData(store: Store, id: ResourceId | undefined): TensorDa
   const copy = cellOf(copyOf(cell.value));
   setVariable(store, id, copy);
   return copy.value.data;
+}
+
+/** Copies of the tensors in a buffer, tuple after tuple. */
+export function readTuples(store: Store, id: ResourceId): readonly TensorValue[] {
+  return areaOf(store, id)
+    .tuples.flat()
+    .map((cell) => copyOf(cell.value));
+}
+
+/** Puts tuples in the place of those that a buffer holds. */
+export function writeTuples(store: Store, id: ResourceId, tuples: Tuples): readonly [] {
+  const area = areaOf(store, id);
+  const held = tuples.map((tuple) => tuple.map((value): Cell => ({ value, refs: 1 })));
+  for (const cell of area.tuples.splice(0, area.tuples.length, ...held).flat()) cell.refs -= 1;
+  return [];
 }
 
 export function copyOf({ dtype, shape, data }: TensorValue): TensorValue {

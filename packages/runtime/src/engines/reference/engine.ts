@@ -54,6 +54,8 @@ function loadReference(module: Module, { registry, kernels, trace = false }: Loa
     },
     readVariables: async (names) => chosen(module, open().readVariables(), names),
     writeVariables: async (values) => open().writeVariables(values),
+    readState: async () => open().readState(),
+    writeState: async (state) => open().writeState(state),
     takeTrace: () => [],
     close: async () => {
       closed = true;
