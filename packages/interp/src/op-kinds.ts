@@ -12,7 +12,8 @@ export type StateOp =
   | 'Stage'
   | 'Unstage'
   | 'QueueEnqueueV2'
-  | 'QueueDequeueV2';
+  | 'QueueDequeueV2'
+  | 'QueueDequeueManyV2';
 
 /** Ops whose nodes run together. */
 export type GroupOp = 'NcclAllReduce' | 'Barrier';

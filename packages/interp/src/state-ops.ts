@@ -5,8 +5,10 @@ import {
   PlacewrightError,
   putsIntoBuffer,
   sameShape,
+  stackTuples,
   type TensorValue,
   takesFromBuffer,
+  tuplesTaken,
 } from '@placewright/ir';
 import { type KernelContext, kernelContext } from './kernel.js';
 import { addValues, subtractValues } from './kernels/elementwise.js';
@@ -80,6 +82,10 @@ const unstage: StateKernel = (context) => {
   return tuple;
 };
 
+/** All at once: the scheduler waits until there are enough. */
+const dequeueMany: StateKernel = (context) =>
+  stackTuples(context.node.outputs, context.tuples(0).splice(0, tuplesTaken(context.node)));
+
 /** Ops that act on the module's state; whether a staging op can run is the scheduler's to know. */
 export const stateKernels = {
   ReadVariableOp: readVariableOp,
@@ -93,15 +99,16 @@ export const stateKernels = {
   Unstage: unstage,
   QueueEnqueueV2: stage,
   QueueDequeueV2: unstage,
+  QueueDequeueManyV2: dequeueMany,
 } satisfies Record<StateOp, StateKernel>;
 
-/** Whether an op on a buffer must wait: to get for a tuple, to put for room (a capacity of 0 is no limit). */
+/** Whether an op on a buffer must wait: to get for enough tuples, to put for room (a capacity of 0 is no limit). */
 export function mustWait(module: Module, state: State, node: Node): boolean {
   const [id] = node.resources;
   if (id === undefined) return false;
   const resource = resourceOf(module, id);
   if (!isBuffer(resource)) return false;
   const depth = state.areas.get(id)?.length ?? 0;
-  if (takesFromBuffer(node.op)) return depth === 0;
+  if (takesFromBuffer(node.op)) return depth < tuplesTaken(node);
   return putsIntoBuffer(node.op) && resource.capacity > 0 && depth >= resource.capacity;
 }

@@ -45,7 +45,7 @@ export function opModule(plan: OpCase, options: { readonly backward?: boolean } 
     const build: Build = { editor, plan, feeds, placeholders: [] };
     if (plan.op === 'NcclAllReduce') return buildCollective(build);
     if (plan.op === 'Unstage') return buildBuffer(build, 'stagingArea');
-    if (plan.op === 'QueueDequeueV2') return buildBuffer(build, 'queue');
+    if (plan.op === 'QueueDequeueV2' || plan.op === 'QueueDequeueManyV2') return buildBuffer(build, 'queue');
     const inputs = addInputs(build);
     const variables = plan.variables.map((value, i) => addVariable(editor, value, i));
     const device = plan.op === 'Transfer' ? '/device:GPU:0' : HOME;
@@ -240,16 +240,17 @@ function buildCollective(build: Build): void {
   editor.setFrame({ towers: members.length });
 }
 
-/** `warmUp` puts the value, `step` gets it and puts it again. */
+/** `warmUp` puts the value, `step` gets it and puts it again; what gets two tuples at once waits for that. */
 function buildBuffer(build: Build, kind: 'stagingArea' | 'queue'): void {
-  const { editor } = build;
+  const { editor, plan } = build;
   const inputs = addInputs(build);
   const types = inputs.map((ref) => editor.type(ref));
   const common = { container: '', device: HOME, replica: null };
   const area = editor.addResource({ kind, name: 'area', types, capacity: 2, ...common }, WHY);
-  const [puts, gets] = kind === 'queue' ? ['QueueEnqueueV2', 'QueueDequeueV2'] : ['Stage', 'Unstage'];
-  const put = editor.addNode({ op: puts ?? '', name: 'put', inputs, resources: [area], device: HOME }, WHY);
-  const get = editor.addNode({ op: gets ?? '', name: 'get', resources: [area], device: HOME }, WHY);
+  const puts = kind === 'queue' ? 'QueueEnqueueV2' : 'Stage';
+  const put = editor.addNode({ op: puts, name: 'put', inputs, resources: [area], device: HOME }, WHY);
+  const { op, attrs } = plan;
+  const get = editor.addNode({ op, name: 'get', attrs, resources: [area], device: HOME }, WHY);
   finish(
     build,
     named(

@@ -1,8 +1,8 @@
-import type { BufferResource } from '../buffers.js';
+import { type BufferResource, takenTypes } from '../buffers.js';
 import { DTYPES } from '../dtype.js';
 import type { InferContext } from '../op.js';
 import { compatible, formatType, type TensorType } from '../shape.js';
-import { declareOps } from './shared.js';
+import { declareOps, INT } from './shared.js';
 
 const WORDS = { stagingArea: 'staging area', queue: 'queue' } as const;
 
@@ -40,12 +40,30 @@ export const stagingOps = declareOps({
     infer: (context) => bufferOf(context, 'queue').types,
     gradient: 'none',
   },
+  QueueDequeueManyV2: {
+    summary: 'takes the n oldest tuples out of the queue at once, put together along a new first dimension',
+    inputs: [],
+    attrs: { n: INT },
+    effect: { kind: 'resources', effects: ['get'] },
+    infer: manyType,
+    gradient: 'none',
+  },
 });
 
 function bufferOf(context: InferContext, kind: BufferResource['kind']): BufferResource {
   const [resource] = context.resources;
   if (context.resources.length === 1 && resource?.kind === kind) return resource as BufferResource;
   return context.fail(`it acts on one ${WORDS[kind]}`);
+}
+
+function manyType(context: InferContext): readonly TensorType[] {
+  const { name, types, capacity } = bufferOf(context, 'queue');
+  const n = context.attr('n', 'int');
+  if (n < 0) context.fail(`n ${n} must be 0 or more`);
+  if (n > capacity) {
+    context.fail(`it takes ${n} tuples at once, and queue ${JSON.stringify(name)} has room for ${capacity}`);
+  }
+  return takenTypes(types, { op: 'QueueDequeueManyV2', attrs: new Map([['n', { kind: 'int', value: n }]]) });
 }
 
 function putType(context: InferContext, kind: BufferResource['kind']): readonly TensorType[] {

@@ -1,4 +1,4 @@
-import { type BufferResource, isBuffer, putsIntoBuffer, takesFromBuffer } from '../buffers.js';
+import { type BufferResource, isBuffer, putsIntoBuffer, takenTypes, takesFromBuffer } from '../buffers.js';
 import type { Node, Resource, VariableResource } from '../graph.js';
 import type { ResourceEffect } from '../op.js';
 import { compatible, formatType, type TensorType } from '../shape.js';
@@ -88,6 +88,7 @@ function bufferKinds(op: string): readonly Resource['kind'][] {
       return ['stagingArea'];
     case 'QueueEnqueueV2':
     case 'QueueDequeueV2':
+    case 'QueueDequeueManyV2':
       return ['queue'];
     case 'Barrier':
       return ['barrier'];
@@ -144,12 +145,12 @@ function bufferFaults(context: VerifyContext, node: Node, buffer: BufferResource
       ? node.outputs
       : null;
   if (types === null) return [];
-  const same =
-    types.length === buffer.types.length && types.every((type, i) => typeFits(type, buffer.types[i]));
+  const held = puts ? buffer.types : takenTypes(buffer.types, node);
+  const same = types.length === held.length && types.every((type, i) => typeFits(type, held[i]));
   if (same) return [];
   const list = (all: readonly (TensorType | undefined)[]): string =>
     `(${all.map((type) => (type === undefined ? '?' : formatType(type))).join(', ')})`;
-  const what = `${puts ? 'puts' : 'gets'} ${list(types)}, but ${shownResource(buffer)} holds ${list(buffer.types)}`;
+  const what = `${puts ? 'puts' : 'gets'} ${list(types)}, but ${shownResource(buffer)} holds ${list(held)}`;
   return [fault(node, what, 'give it the types of what is put into it')];
 }
 

@@ -77,6 +77,11 @@ describe('queues', () => {
     ['QueueEnqueueV2', ['float32[2]'], {}, /one queue/, [stagingArea('float32[2]')]],
     ['QueueDequeueV2', [], {}, ['float32[2]'], [queue]],
     ['QueueDequeueV2', [], {}, /one queue/],
+    ['QueueDequeueManyV2', [], { n: 2 }, ['float32[2, 2]'], [queue]],
+    ['QueueDequeueManyV2', [], { n: 0 }, ['float32[0, 2]'], [queue]],
+    ['QueueDequeueManyV2', [], { n: -1 }, /n -1 must be 0 or more/, [queue]],
+    ['QueueDequeueManyV2', [], { n: 3 }, /takes 3 tuples at once, and queue "queue" has room for 2/, [queue]],
+    ['QueueDequeueManyV2', [], { n: 1 }, /one queue/, [stagingArea('float32[2]')]],
   ]);
 });
 

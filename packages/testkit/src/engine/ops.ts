@@ -54,7 +54,7 @@ const EXACT: ReadonlySet<BuiltinOp> = new Set<BuiltinOp>([
     'ReadVariableOp',
     'AssignVariableOp',
   ] as const),
-  ...(['Unstage', 'QueueDequeueV2', 'Transfer'] as const),
+  ...(['Unstage', 'QueueDequeueV2', 'QueueDequeueManyV2', 'Transfer'] as const),
 ]);
 
 /** Fetches of a backward case, which are sums of products whatever the op. */
@@ -89,6 +89,7 @@ const ONE: TensorValue = { dtype: 'float32', shape: [1], data: Float32Array.of(1
 const STATE_OPS: ReadonlySet<BuiltinOp> = new Set<BuiltinOp>([
   'Unstage',
   'QueueDequeueV2',
+  'QueueDequeueManyV2',
   'NcclAllReduce',
   'Transfer',
 ]);

@@ -1,4 +1,4 @@
-import type { BufferResource } from '@placewright/ir';
+import { type BufferResource, tensorOf } from '@placewright/ir';
 import { mustBeSame } from '../compare.js';
 import type { EngineCheck } from './property.js';
 import { mustRefuse } from './refusal.js';
@@ -32,6 +32,18 @@ const delayed =
     b.entry('eval', { y: get });
   };
 
+/** `warmUp` and `step` each put x; `eval` takes two at once, and `postInit` none, from whatever is there. */
+function many(b: SmallBuild): void {
+  const area = b.area('area', TYPES, DEPTH, 'queue');
+  const put = b.op('QueueEnqueueV2', 'put', [b.feed('x', 'float32', [1])], {}, { resources: [area] });
+  const none = b.op('QueueDequeueManyV2', 'none', [], { n: 0 }, { resources: [area] });
+  const both = b.op('QueueDequeueManyV2', 'both', [], { n: 2 }, { resources: [area] });
+  b.entry('warmUp', {}, [[put]]);
+  b.entry('step', { y: both }, [[put]]);
+  b.entry('postInit', { y: none });
+  b.entry('eval', { y: both });
+}
+
 /** A variable that is staged while `step` adds 1 to it: what comes out is what it was. */
 function staged(b: SmallBuild): void {
   const v = b.variable('v', floats(0));
@@ -56,6 +68,8 @@ export function stagingChecks(load: Load): readonly EngineCheck[] {
   return [
     ...bufferChecks('staging area', check, delayed(STAGING)),
     ...bufferChecks('queue', check, delayed(QUEUE)),
+    check('two tuples are taken from a queue at once, the oldest first', many, bothAtOnce),
+    check('too few tuples are left in a queue, and a run that waits for more is refused', many, tooFew),
     check('a staged variable keeps what it was', staged, unchanged),
   ];
 }
@@ -89,6 +103,27 @@ async function inOrder(session: SessionLike): Promise<void> {
     const got = await session.run('eval', feed(0));
     mustBeSame('what is left', got.get('y'), floats(-k));
   }
+}
+
+async function bothAtOnce(session: SessionLike): Promise<void> {
+  const none = await session.run('postInit');
+  mustBeSame('none of an empty queue', none.get('y'), tensorOf('float32', [0, 1], []));
+  for (let k = 0; k < STEPS; k++) {
+    await session.run('warmUp', feed(k));
+    const got = await session.run('step', feed(-k));
+    mustBeSame(`what step ${k} gets`, got.get('y'), tensorOf('float32', [2, 1], [k, -k]));
+  }
+}
+
+async function tooFew(session: SessionLike): Promise<void> {
+  await session.run('warmUp', feed(7));
+  await mustRefuse({ codes: ['PW_DEADLOCK'], node: 'both' }, () => session.run('eval'));
+  const got = await session.run('step', feed(8));
+  mustBeSame(
+    'what the refused run has left, and one more',
+    got.get('y'),
+    tensorOf('float32', [2, 1], [7, 8]),
+  );
 }
 
 async function unchanged(session: SessionLike): Promise<void> {

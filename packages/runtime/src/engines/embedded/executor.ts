@@ -1,5 +1,5 @@
 import type { ResourceId, TensorValue } from '@placewright/ir';
-import { PlacewrightError, putsIntoBuffer, takesFromBuffer } from '@placewright/ir';
+import { PlacewrightError, putsIntoBuffer, takesFromBuffer, tuplesTaken } from '@placewright/ir';
 import { arrive, memberArrived, shareReduced } from './all-reduce.js';
 import { runtimeKernel } from './kernels/table.js';
 import type { KernelTask, ReceiveTask, RegionTask, Task } from './plan.js';
@@ -189,11 +189,12 @@ function receiveValue(run: Run, task: ReceiveTask, index: number): void {
   complete(run, index, [cellOf(value)]);
 }
 
-/** Whether an op on a buffer must wait: to get for a tuple, to put for room. */
+/** Whether an op on a buffer must wait: to get for enough tuples, to put for room. */
 function mustWait(run: Run, task: KernelTask): boolean {
   if (!putsIntoBuffer(task.op) && !takesFromBuffer(task.op)) return false;
   const { info, tuples } = areaOf(run.around.store, task.resources[0]);
-  return takesFromBuffer(task.op) ? tuples.length === 0 : info.capacity > 0 && tuples.length >= info.capacity;
+  if (takesFromBuffer(task.op)) return tuples.length < tuplesTaken(task);
+  return info.capacity > 0 && tuples.length >= info.capacity;
 }
 
 function park(run: Run, task: KernelTask, index: number): void {

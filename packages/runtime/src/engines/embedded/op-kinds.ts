@@ -20,6 +20,7 @@ export type RuntimeOp =
   | 'Unstage'
   | 'QueueEnqueueV2'
   | 'QueueDequeueV2'
+  | 'QueueDequeueManyV2'
   | 'Transfer'
   | 'NcclAllReduce'
   | 'Barrier';
@@ -49,6 +50,7 @@ export const runtimeOps = {
   Unstage: 'runtime: staging area',
   QueueEnqueueV2: 'runtime: queue',
   QueueDequeueV2: 'runtime: queue',
+  QueueDequeueManyV2: 'runtime: queue',
   Transfer: 'runtime: message between workers',
   NcclAllReduce: 'runtime: sum through shared memory',
   Barrier: 'refused: one process has no tasks to wait for',

@@ -91,6 +91,10 @@ export const stagingCases = {
   Unstage: unary(),
   QueueEnqueueV2: { untested: 'it is half of the case of QueueDequeueV2' },
   QueueDequeueV2: unary(),
+  // As many tuples as one warm-up and one step put, or fewer.
+  QueueDequeueManyV2: fc
+    .tuple(unary(), fc.integer({ min: 0, max: 2 }))
+    .map(([body, n]) => ({ ...body, attrs: { n } })),
 } satisfies GeneratorTable;
 
 export const communicationCases = {

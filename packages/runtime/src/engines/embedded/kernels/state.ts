@@ -1,5 +1,5 @@
-import { sameShape, type TensorData, type TensorValue } from '@placewright/ir';
-import { areaOf, readVariable, setVariable, writableData } from '../store.js';
+import { sameShape, stackTuples, type TensorData, type TensorValue, tuplesTaken } from '@placewright/ir';
+import { areaOf, cellOf, readVariable, setVariable, writableData } from '../store.js';
 import { attrOf, failed, inputOf, type KernelCall, type RuntimeKernel, scalarOf } from './kernel.js';
 import {
   add,
@@ -130,4 +130,12 @@ export const unstage: RuntimeKernel = (call) => {
   if (tuple === undefined) return failed(call, 'the staging area is empty');
   for (const cell of tuple) cell.refs -= 1;
   return tuple;
+};
+
+/** The executor runs it when there are enough tuples. */
+export const dequeueMany: RuntimeKernel = ({ store, task }) => {
+  const taken = areaOf(store, task.resources[0]).tuples.splice(0, tuplesTaken(task));
+  for (const cell of taken.flat()) cell.refs -= 1;
+  const values = taken.map((tuple) => tuple.map(({ value }) => value));
+  return stackTuples(task.types, values).map(cellOf);
 };

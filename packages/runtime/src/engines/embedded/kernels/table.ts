@@ -61,6 +61,7 @@ export const runtimeKernels = {
   Unstage: state.unstage,
   QueueEnqueueV2: state.stage,
   QueueDequeueV2: state.unstage,
+  QueueDequeueManyV2: state.dequeueMany,
   Transfer: identity,
 } satisfies Record<Exclude<RuntimeOp, 'NcclAllReduce' | 'Barrier'>, RuntimeKernel>;
 
