@@ -1,5 +1,5 @@
 // Everything that `<!-- generated: NAME … -->` may name. A new one is a function and a line here.
-import { builtinOps, INVARIANTS, MODELS, WARNINGS } from 'placewright';
+import { builtinOps, INVARIANTS, WARNINGS } from 'placewright';
 import { code, table } from './markdown.mjs';
 import { snippet, wholeFile } from './snippets.mjs';
 import {
@@ -11,6 +11,7 @@ import {
   strategyPasses,
 } from './strategies.mjs';
 import { textBuilt, textLowered } from './text-form.mjs';
+import { models } from './zoo.mjs';
 
 function invariants() {
   return table(
@@ -36,18 +37,6 @@ function ops() {
       summary,
       Object.keys(attrs).map(code).join(', ') || '–',
       gradientText(gradient),
-    ]),
-  );
-}
-
-function models() {
-  return table(
-    ['model', 'what it is', 'input', 'batch'],
-    MODELS.map(({ name, summary, input, batchSize }) => [
-      code(name),
-      summary,
-      `${input.imageSize}×${input.imageSize}×${input.channels}, ${input.classes} classes`,
-      batchSize,
     ]),
   );
 }

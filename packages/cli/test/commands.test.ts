@@ -164,7 +164,13 @@ describe('lists', () => {
   it('show models', async () => {
     const { models } = await json<{ models: { name: string }[] }>('models', '--json');
     expect(models.map(({ name }) => name)).toContain('lenet');
-    expect((await placewright('models')).out).toMatch(/lenet +28×28×3 +1001 +32/);
+    expect(models.find(({ name }) => name === 'resnet20_v2')).toMatchObject({
+      ...{ batchSize: 128, learningRate: 0.1, dataSets: ['cifar10'] },
+      input: { imageSize: 32, channels: 3, classes: 11 },
+    });
+    const { out } = await placewright('models');
+    expect(out).toMatch(/lenet +28×28×3 +1001 +32 +imagenet/);
+    expect(out).toMatch(/alexnet +32×32×3 +11 +128 +cifar10/);
   });
 });
 

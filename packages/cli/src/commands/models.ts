@@ -16,8 +16,8 @@ export function modelsCommand({ io }: CommandContext): Command {
     });
 }
 
-function describe({ name, summary, batchSize, input }: ModelEntry) {
-  return { name, summary, batchSize, input };
+function describe({ name, summary, batchSize, learningRate, input, dataSets }: ModelEntry) {
+  return { name, summary, batchSize, learningRate: learningRate ?? null, input, dataSets };
 }
 
 function list({ columns }: Output): string {
@@ -30,6 +30,7 @@ function list({ columns }: Output): string {
       },
       { title: 'outputs', right: true, text: ({ input }) => String(input.classes) },
       { title: 'batch', right: true, text: ({ batchSize }) => String(batchSize) },
+      { title: 'data', text: ({ dataSets }) => dataSets.join(', ') || 'any' },
       { title: 'what it is', text: ({ summary }) => summary },
     ],
     MODELS,

@@ -44,7 +44,7 @@ export const MODEL_OPTIONS = {
   useNccl: { kind: 'flag', byDefault: 'true', summary: 'replicated: aggregate by all-reduce (true) or by copies (false)' },
   dataFormat: { kind: 'choice', of: ['NHWC', 'NCHW'], byDefault: 'NHWC', summary: 'how images lie in memory inside the model' },
   data: { kind: 'choice', of: ['mnist', 'synthetic'], byDefault: 'mnist for lenet and mlp', summary: 'images to train and test with; they decide the size of the input' },
-  dataName: { kind: 'choice', of: ['imagenet', 'cifar10'], summary: "tf_cnn_benchmarks' number of outputs: 1001 or 11, with the model's own input size" },
+  dataName: { kind: 'choice', of: ['imagenet', 'cifar10'], summary: "tf_cnn_benchmarks' data set, which chooses the model's images and outputs (1001 or 11)" },
   seed: { kind: 'count', min: 0, max: 2 ** 31 - 1, byDefault: '0', summary: 'of initial values and of the order of the images' },
 } as const satisfies Readonly<Record<string, OptionDecl>> & Record<keyof StrategyOptions, OptionDecl>;
 
