@@ -32,7 +32,7 @@ const FEWER: ReadonlyMap<BuiltinOp, number> = new Map<BuiltinOp, number>([
   ['ClipByValue', 12],
   ['Relu', 6],
   ['ReluGrad', 3],
-  ['MaxPool', 10],
+  ['MaxPool', 7],
 ]);
 
 const differentiable = TESTED_OPS.filter((op) => typeof builtinOps[op].gradient === 'function');

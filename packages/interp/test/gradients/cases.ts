@@ -78,6 +78,11 @@ const CONVS: readonly ConvShape[] = [
     padding: 'VALID',
   },
   { input: [1, 4, 4, 2], filter: [1, 1, 2, 2], output: [1, 2, 2, 2], stride: [2, 2], padding: 'SAME' },
+  // Long kernels, beyond the image too, and strides beyond the kernel.
+  { input: [1, 2, 8, 1], filter: [1, 7, 1, 2], output: [1, 2, 8, 2], stride: [1, 1], padding: 'SAME' },
+  { input: [1, 3, 2, 2], filter: [7, 1, 2, 1], output: [1, 3, 2, 1], stride: [1, 1], padding: 'SAME' },
+  { input: [1, 7, 7, 1], filter: [3, 3, 1, 2], output: [1, 3, 3, 2], stride: [2, 2], padding: 'VALID' },
+  { input: [1, 9, 8, 1], filter: [2, 3, 1, 1], output: [1, 2, 2, 1], stride: [4, 4], padding: 'VALID' },
 ];
 
 function convCases(
@@ -111,6 +116,8 @@ const POOLS: readonly PoolShape[] = [
   { input: [1, 5, 4, 2], output: [1, 3, 2, 2], kernel: [3, 3], stride: [2, 2], padding: 'SAME' },
   { input: [1, 5, 4, 2], output: [1, 2, 3, 2], kernel: [3, 2], stride: [2, 1], padding: 'VALID' },
   { input: [1, 3, 3, 1], output: [1, 3, 3, 1], kernel: [2, 2], stride: [1, 1], padding: 'SAME' },
+  { input: [1, 7, 6, 1], output: [1, 3, 2, 1], kernel: [3, 3], stride: [2, 2], padding: 'VALID' },
+  { input: [1, 4, 3, 2], output: [1, 2, 2, 2], kernel: [1, 1], stride: [2, 2], padding: 'SAME' },
 ];
 
 function poolCases(

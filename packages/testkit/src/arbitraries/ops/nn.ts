@@ -31,11 +31,11 @@ interface WindowPlan extends ImagePlan {
 
 const count = (max: number) => fc.integer({ min: 1, max });
 
-function images(): fc.Arbitrary<ImagePlan> {
+function images(side = 6): fc.Arbitrary<ImagePlan> {
   return record({
     batch: count(2),
-    height: count(6),
-    width: count(6),
+    height: count(side),
+    width: count(side),
     channels: count(3),
     format: fc.constantFrom<DataFormat[]>('NHWC', 'NCHW'),
   });
@@ -47,13 +47,17 @@ function imageShape({ batch, height, width, channels, format }: ImagePlan): numb
 
 function windows(options: { readonly dilated?: boolean } = {}): fc.Arbitrary<WindowPlan> {
   const window = record({
-    size: fc.tuple(count(3), count(3)),
+    // Beside small windows such as real networks have, which at times are larger than the image.
+    size: fc.oneof(
+      { weight: 4, arbitrary: fc.tuple(count(3), count(3)) },
+      { weight: 1, arbitrary: fc.constantFrom([1, 7] as const, [7, 1] as const, [5, 5] as const) },
+    ),
     strides: fc.tuple(count(3), count(3)),
     dilation: options.dilated === true ? fc.constantFrom(1, 1, 2) : fc.constant(1),
     padding: fc.constantFrom<Padding[]>('SAME', 'VALID'),
     dynamic: fc.boolean(),
   });
-  return fc.tuple(images(), window).map(([image, { size, strides, dilation, ...rest }]) => {
+  return fc.tuple(images(8), window).map(([image, { size, strides, dilation, ...rest }]) => {
     const fitted = (length: number, side: number): number =>
       rest.padding === 'SAME' ? length : Math.min(length, 1 + Math.floor((side - 1) / dilation));
     const inside = [fitted(size[0], image.height), fitted(size[1], image.width)] as const;

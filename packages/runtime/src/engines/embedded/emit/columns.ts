@@ -30,6 +30,7 @@ export function setChannelsLast(context: EmitContext, images: string): void {
 
 /** Rows and columns of zeros around images, or taken away where negative: before, after. */
 type Margins = readonly [before: number, after: number];
+const NONE: Margins = [0, 0];
 
 /** Pads images whose height is axis 1, or 2, and whose width is the next one. */
 export function padImages(
@@ -73,48 +74,75 @@ function fromEnd(context: EmitContext, window: Window, from: number): number {
   return left === 0 ? Number.MAX_SAFE_INTEGER : -left;
 }
 
-/** The window of the same kernel over the outputs that ends at each place of an image. */
-function everyPlace(window: Window): Window {
-  return { ...window, stride: 1, out: window.size };
-}
-
-/** What each element of the kernel sees of padded images, row-major. */
-export function taps(context: EmitContext, padded: string, [h, w]: readonly [Window, Window]): string[] {
-  return slices(context, padded, h, 1).flatMap((rows) => slices(context, rows, w, 2));
+/** The sum of tensors, one after the other. */
+export function added(context: EmitContext, terms: readonly string[]): string {
+  return terms.reduce((sum, term) => context.builder.op('Add', [sum, term]));
 }
 
 /**
- * For each element of the kernel, row-major, what the outputs give to the images through it: the outputs spread by the
- * strides, with zeros between and around, seen from every place of an image.
+ * The way back from `slices`: images of `channels` to which each offset of the kernel along an axis (1 or 2) has added
+ * its part, a tensor with one place for each output there. Strides leave places between the outputs, which belong to
+ * other offsets: those that come to lie in the same places are added up, and then all are put side by side.
  */
-export function reverseTaps(
+export function fold(
   context: EmitContext,
-  outputs: string,
+  parts: readonly string[],
+  window: Window,
+  axis: 1 | 2,
   channels: number,
-  [h, w]: readonly [Window, Window],
-): string[] {
-  const spread = spreadOut(context, outputs, channels, h, w);
-  const padded = padImages(context, spread, reverseMargins(context, h), reverseMargins(context, w));
-  return taps(context, padded, [everyPlace(h), everyPlace(w)]).reverse();
+): string {
+  const { stride, dilation, before } = window;
+  const farthest = Math.floor((extent(window) - 1) / stride);
+  const phases = Array.from({ length: stride }, (): string[] => []);
+  parts.forEach((part, i) => {
+    const steps = Math.floor((i * dilation) / stride);
+    phases[(i * dilation) % stride]?.push(padAxis(context, part, axis, [steps, farthest - steps]));
+  });
+  const apart = phases.map((terms) => (terms.length === 0 ? null : added(context, terms)));
+  return padAxis(context, sideBySide(context, apart, window, axis, channels), axis, [
+    -before,
+    behind(context, window, farthest),
+  ]);
 }
 
-/** [batch, height, width, channels] with `stride − 1` rows and columns of zeros after each. */
-function spreadOut(context: EmitContext, images: string, channels: number, h: Window, w: Window): string {
-  if (h.stride === 1 && w.stride === 1) return images;
-  if (h.out === null || w.out === null)
-    return context.refuse('strides need a height and width that are known before the run');
+/** Every first, every second, … place along an axis as one tensor; null stands for zeros. */
+function sideBySide(
+  context: EmitContext,
+  phases: readonly (string | null)[],
+  window: Window,
+  axis: 1 | 2,
+  channels: number,
+): string {
   const { builder } = context;
-  const apart = builder.op('Reshape', [images, builder.ints([-1, h.out, 1, w.out, 1, channels])]);
-  const after = [0, 0, h.stride - 1, 0, w.stride - 1, 0];
-  const filled = builder.op('Pad', [apart, builder.ints([0, 0, 0, 0, 0, 0, ...after])]);
-  return builder.op('Reshape', [filled, builder.ints([-1, h.out * h.stride, w.out * w.stride, channels])]);
+  const [first] = phases;
+  if (typeof first !== 'string' || phases.length === 1) return first ?? '';
+  const zeros = () =>
+    builder.op('Expand', [builder.scalar(context.output().dtype, 0), builder.op('Shape', [first])]);
+  const beside = joined(
+    context,
+    phases.map((phase) => phase ?? zeros()),
+    axis + 1,
+  );
+  const length =
+    (known(context, window.out) + Math.floor((extent(window) - 1) / window.stride)) * window.stride;
+  const dims = axis === 1 ? [0, length, -1, channels] : [0, 0, length, channels];
+  return builder.op('Reshape', [beside, builder.ints(dims)]);
 }
 
-/** Margins of spread outputs such that the last element of the kernel sees one for each place of the image. */
-function reverseMargins(context: EmitContext, window: Window): Margins {
-  const { size, out, stride, before, after } = window;
-  const reach = extent(window) - 1;
-  if (size !== null && out !== null) return [reach - before, size + before - out * stride];
-  if (stride !== 1) return context.refuse('strides need a height and width that are known before the run');
-  return [reach - before, reach - after];
+/** Places behind the last one of the images, less than none where what was put side by side goes on. */
+function behind(
+  context: EmitContext,
+  { size, out, stride, before, after }: Window,
+  farthest: number,
+): number {
+  if (size === null && stride === 1) return -after;
+  return known(context, size) + before - (known(context, out) + farthest) * stride;
+}
+
+function known(context: EmitContext, length: number | null): number {
+  return length ?? context.refuse('strides need a height and width that are known before the run');
+}
+
+function padAxis(context: EmitContext, images: string, axis: 1 | 2, margins: Margins): string {
+  return axis === 1 ? padImages(context, images, margins, NONE) : padImages(context, images, NONE, margins);
 }

@@ -1,13 +1,13 @@
 import { isStatic, type Shape } from '@placewright/ir';
 import {
+  added,
   channelsLast,
   channelsOutside,
+  fold,
   joined,
   padImages,
-  reverseTaps,
   setChannelsLast,
   slices,
-  taps,
 } from './columns.js';
 import { type EmitContext, emitter, F32, summing } from './context.js';
 import { channelsFirst, setChannelsFirst } from './nn.js';
@@ -43,16 +43,32 @@ export function convolve(context: EmitContext, out: EmitContext, bias?: string):
 
 const plainConv = emitter('Conv', F32, (context) => convolve(context, context));
 
-/** ONNX Runtime has no float64 convolution: the columns under the kernel side by side, and one product of matrices. */
+/**
+ * ONNX Runtime has no float64 convolution: for each row of the kernel, the columns under it side by side, and a product
+ * of matrices.
+ */
 export const conv2D = summing(plainConv, (context) => {
-  const { builder } = context;
   const dims = filterDims(context, context.type(1).shape);
+  const [height, width, inner, outer] = dims;
   const [h, w] = windowsOf(context, context.type(0).shape, dims);
   const padded = padImages(context, channelsLast(context, 0), [h.before, h.after], [w.before, w.after]);
-  const columns = builder.op('Concat', taps(context, padded, [h, w]), { axis: 3 });
-  const filter = builder.op('Reshape', [context.input(1), builder.ints([-1, dims[3]])]);
-  setChannelsLast(context, builder.op('MatMul', [columns, filter]));
+  const columns = joined(context, slices(context, padded, w, 2), 3);
+  const filters = matrices(context, context.input(1), height, [width * inner, outer]);
+  const products = slices(context, columns, h, 1).map((row, i) =>
+    context.builder.op('MatMul', [row, filters[i] ?? '']),
+  );
+  setChannelsLast(context, added(context, products));
 });
+
+/** Each row of a filter whose first dimension is the kernel's height, as a matrix. */
+function matrices(context: EmitContext, filter: string, height: number, dims: readonly number[]): string[] {
+  const { builder } = context;
+  return parted(context, filter, height, 0).map((row) => builder.op('Reshape', [row, builder.ints(dims)]));
+}
+
+function parted(context: EmitContext, name: string, count: number, axis: number): string[] {
+  return count === 1 ? [name] : context.builder.ops('Split', [name], count, { axis, num_outputs: count });
+}
 
 /** Inputs: sizes, filter, gradient. At every stride the gradient by the input is ONNX's transposed convolution. */
 const transposedConv = emitter(
@@ -68,16 +84,19 @@ const transposedConv = emitter(
   1,
 );
 
-/** As for `conv2D`, over the gradient seen from the images. */
+/** As for `conv2D`, the other way: what each row of the kernel gives back to the columns under it, added up. */
 export const conv2DBackpropInput = summing(transposedConv, (context) => {
   const { builder } = context;
   const dims = filterDims(context, context.type(1).shape);
-  const [, , inner, outer] = dims;
-  const pair = windowsOf(context, context.output().shape, dims);
-  const seen = reverseTaps(context, channelsLast(context, 2), outer, pair);
-  const turned = builder.op('Transpose', [context.input(1)], { perm: [0, 1, 3, 2] });
-  const filter = builder.op('Reshape', [turned, builder.ints([-1, inner])]);
-  setChannelsLast(context, builder.op('MatMul', [builder.op('Concat', seen, { axis: 3 }), filter]));
+  const [height, width, inner, outer] = dims;
+  const [h, w] = windowsOf(context, context.output().shape, dims);
+  const gradient = channelsLast(context, 2);
+  const turned = builder.op('Transpose', [context.input(1)], { perm: [0, 3, 1, 2] });
+  const rows = matrices(context, turned, height, [outer, width * inner]).map((filter) => {
+    const columns = builder.op('MatMul', [gradient, filter]);
+    return fold(context, parted(context, columns, width, 3), w, 2, inner);
+  });
+  setChannelsLast(context, fold(context, rows, h, 1, inner));
 });
 
 /** Rows at the end that no window reaches. */

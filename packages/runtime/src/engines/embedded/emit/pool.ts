@@ -1,5 +1,5 @@
 import { tensorOf } from '@placewright/ir';
-import { channelsLast, joined, padImages, reverseTaps, setChannelsLast, taps } from './columns.js';
+import { added, channelsLast, fold, joined, padImages, setChannelsLast, slices } from './columns.js';
 import { type EmitContext, emitter, F32, summing } from './context.js';
 import { channelsFirst, isNchw, setChannelsFirst } from './nn.js';
 import { spatial, type Window, windowAttrs, windows } from './window.js';
@@ -103,21 +103,19 @@ const plainAverage = emitter('AveragePool', F32, (context) => {
   setChannelsFirst(context, 0, context.builder.op('AveragePool', [channelsFirst(context, 0)], attrs));
 });
 
-/** ONNX Runtime has no float64 averages: what each element of the window sees added up, of images and of ones. */
+/** ONNX Runtime has no float64 averages: sums of rows, then of these, of images and of ones. */
 export const avgPool = summing(plainAverage, (context) => {
   const { builder } = context;
   const images = channelsLast(context, 0);
   const ones = builder.op('Expand', [builder.scalar('float64', 1), builder.op('Shape', [images])]);
   const [h, w] = windows(context, context.type(0).shape, kernelSize(context));
-  const [total = '', count = ''] = [images, ones].map((each) =>
-    added(context, taps(context, padImages(context, each, [h.before, h.after], [w.before, w.after]), [h, w])),
-  );
+  const [total = '', count = ''] = [images, ones].map((each) => {
+    const padded = padImages(context, each, [h.before, h.after], [w.before, w.after]);
+    const rows = added(context, slices(context, padded, w, 2));
+    return added(context, slices(context, rows, h, 1));
+  });
   setChannelsLast(context, builder.op('Div', [total, count]));
 });
-
-function added(context: EmitContext, terms: readonly string[]): string {
-  return terms.reduce((sum, term) => context.builder.op('Add', [sum, term]));
-}
 
 /**
  * Inputs: shape of the images, gradient. Each gradient, divided by the number of valid cells of its window, is added to
@@ -155,14 +153,15 @@ const spreadAverage = emitter(
   1,
 );
 
-/** As for `avgPool`, over the shares seen from the images. */
+/** The shares spread over rows, then these over columns. */
 export const avgPoolGrad = summing(spreadAverage, (context) => {
   const { builder } = context;
   const pair = windows(context, context.output().shape, kernelSize(context));
   const { h, w, channels } = sizesOf(context, pair);
   const counts = builder.constant(tensorOf('float64', [1, h.out, w.out, 1], cellCounts(pair)));
   const shares = builder.op('Div', [channelsLast(context, 1), counts]);
-  setChannelsLast(context, added(context, reverseTaps(context, shares, channels, pair)));
+  const rows = fold(context, new Array<string>(w.kernel).fill(shares), w, 2, channels);
+  setChannelsLast(context, fold(context, new Array<string>(h.kernel).fill(rows), h, 1, channels));
 });
 
 type SizedWindow = Window & { readonly size: number; readonly out: number };
