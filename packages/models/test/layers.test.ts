@@ -5,10 +5,14 @@ import {
   apool,
   batchNorm,
   conv,
+  dropout,
   type Floats,
+  inceptionModule,
   type LayerContext,
   type LayerContextOptions,
   layerContext,
+  lrn,
+  spatialMean,
 } from '../src/index.js';
 import { codeOf } from './errors.js';
 
@@ -74,6 +78,118 @@ test('kernels and strides take two numbers, pools step by 2', () => {
   expect(shapeAfter(pooled, 'AvgPool')).toEqual([null, 3, 3, 3]);
 });
 
+test('batch normalisation on its own has the defaults, whatever the context says of its convolutions', () => {
+  const options = { batchNorm: { scale: true, epsilon: 1e-5 } };
+  const module = build((layers, x) => batchNorm(layers, conv(layers, x, { filters: 2, size: 1 })), options);
+  expect(names(module).filter((name) => name.endsWith('gamma'))).toEqual(['conv0/batchnorm0/gamma']);
+  const norms = training(module).filter((node) => node.op === 'FusedBatchNormV3');
+  expect(norms.map((node) => node.attrs.get('epsilon')?.value)).toEqual([1e-5, 0.001]);
+});
+
+test.each(['NHWC', 'NCHW'] as const)('SAME_RESNET pads by the kernel where it steps, in %s', (dataFormat) => {
+  const options = { filters: 4, size: 4, strides: 2, padding: 'SAME_RESNET', bias: null } as const;
+  const module = build(
+    (layers, x) => {
+      const images = dataFormat === 'NHWC' ? x : layers.b.transpose(x, [0, 3, 1, 2]);
+      return conv(layers, conv(layers, images, options), { ...options, strides: 1 });
+    },
+    { dataFormat },
+  );
+  const [pad, ...others] = training(module).filter((node) => node.op === 'Pad');
+  const [around, none] = [
+    [1, 2],
+    [0, 0],
+  ];
+  const paddings = dataFormat === 'NHWC' ? [none, around, around, none] : [none, none, around, around];
+  expect(pad?.attrs.get('paddings')?.value).toEqual(paddings.flat());
+  expect(others).toEqual([]);
+  const convolutions = training(module).filter((node) => node.op === 'Conv2D');
+  expect(convolutions.map((node) => node.attrs.get('padding')?.value)).toEqual(['VALID', 'SAME']);
+  expect(convolutions.map((node) => node.outputs[0]?.shape)).toEqual(Array(2).fill([null, 4, 4, 4]));
+  expect(names(module)).toEqual(['conv0/conv2d/kernel', 'conv1/conv2d/kernel']);
+});
+
+test('a convolution takes a deviation and a bias of its own', () => {
+  const module = build((layers, x) => conv(layers, x, { filters: 2, size: 3, stddev: 0.05, bias: 0.1 }));
+  const starts = [...module.graph.nodes.values()].filter(
+    (node) => node.phase === 'init' && node.variable?.startsWith('conv') && node.op !== 'AssignVariableOp',
+  );
+  expect(
+    starts.map(({ op, attrs }) => [op, attrs.get('stddev')?.value ?? attrs.get('value')?.value]),
+  ).toEqual([
+    ['StatelessTruncatedNormal', 0.05],
+    ['Fill', 0.1],
+  ]);
+});
+
+test.each(['NHWC', 'NCHW'] as const)(
+  'an inception module puts its columns side by side, in %s',
+  (dataFormat) => {
+    const layer = { kind: 'conv', size: 1, bias: null } as const;
+    const module = build(
+      (layers, x) => {
+        const images = dataFormat === 'NHWC' ? x : layers.b.transpose(x, [0, 3, 1, 2]);
+        const columns = [
+          [{ ...layer, filters: 2 }],
+          [
+            { ...layer, filters: 3 },
+            { ...layer, filters: 4 },
+          ],
+          [{ kind: 'share' }, { ...layer, filters: 5 }],
+          [{ kind: 'mpool', size: 3, strides: 1, padding: 'SAME' }],
+        ] as const;
+        return inceptionModule(layers, 'incept', inceptionModule(layers, 'incept', images, columns), columns);
+      },
+      { dataFormat },
+    );
+    const channels = (list: (number | null)[] | undefined) => list?.[dataFormat === 'NHWC' ? 3 : 1];
+    const concats = training(module).filter((node) => node.op === 'ConcatV2');
+    expect(concats.map((node) => channels(node.outputs[0]?.shape.slice()))).toEqual([14, 25]);
+    // The third column starts from the first layer of the second one.
+    const sharing = training(module)
+      .filter((node) => node.op === 'Conv2D')
+      .slice(0, 4);
+    expect(sharing[3]?.inputs[0]).toEqual(sharing[2]?.inputs[0]);
+    // Modules of a kind have one name, and layers are numbered on.
+    expect(names(module)).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map((n) => `incept0/conv${n}/conv2d/kernel`));
+  },
+);
+
+test.each(['NHWC', 'NCHW'] as const)('lrn runs over the channels in %s', (dataFormat) => {
+  const options = { depthRadius: 1, bias: 1, alpha: 0.5, beta: 0.75 };
+  const module = build(
+    (layers, x) => {
+      const images = dataFormat === 'NHWC' ? x : layers.b.transpose(x, [0, 3, 1, 2]);
+      return lrn(layers, images, options);
+    },
+    { dataFormat },
+  );
+  const node = training(module).find(({ op }) => op === 'LRN');
+  expect(node?.outputs[0]?.shape).toEqual([null, 8, 8, 3]);
+  expect(node?.attrs.get('depth_radius')?.value).toBe(1);
+  expect(training(module).filter(({ op }) => op === 'Transpose')).toHaveLength(dataFormat === 'NHWC' ? 0 : 3);
+});
+
+test.each(['NHWC', 'NCHW'] as const)('spatialMean leaves the channels, in %s', (dataFormat) => {
+  const module = build(
+    (layers, x) => {
+      const images = dataFormat === 'NHWC' ? x : layers.b.transpose(x, [0, 3, 1, 2]);
+      return spatialMean(layers, images);
+    },
+    { dataFormat },
+  );
+  expect(shapeAfter(module, 'Mean')).toEqual([null, 3]);
+});
+
+test('dropout drops nothing, as in tf_cnn_benchmarks', () => {
+  const counts = [false, true].map((dropping) => {
+    const module = build((layers, x) => (dropping ? dropout(layers, x) : x));
+    return module.graph.nodes.size;
+  });
+  expect(counts[0]).toBe(counts[1]);
+  expect(codeOf(() => build((layers, x) => dropout(layers, x, { keep: 0 })))).toBe('PW_MODEL_LAYER');
+});
+
 test.each([
   ['relu', ['Relu']],
   ['tanh', ['Tanh']],
@@ -104,4 +220,11 @@ test('layers refuse what they cannot take', () => {
   expect(codeOf(() => build((layers, x) => conv(layers, layers.b.flatten(x), { filters: 1, size: 1 })))).toBe(
     'PW_MODEL_LAYER',
   );
+  expect(codeOf(() => build((layers, x) => inceptionModule(layers, 'm', x, [])))).toBe('PW_MODEL_LAYER');
+  expect(codeOf(() => build((layers, x) => inceptionModule(layers, 'm', x, [[{ kind: 'share' }]])))).toBe(
+    'PW_MODEL_LAYER',
+  );
+  expect(codeOf(() => build((layers, x) => lrn(layers, layers.b.flatten(x), LRN)))).toBe('PW_MODEL_LAYER');
 });
+
+const LRN = { depthRadius: 1, bias: 1, alpha: 1, beta: 0.5 };

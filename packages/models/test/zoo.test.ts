@@ -1,6 +1,15 @@
 import { buildModel, getAttr, type Module, type Node, nodeName } from '@placewright/ir';
 import { describe, expect, test } from 'vitest';
-import { lenet, lookupModel, MODELS, type ModelOptions, mlp, tiny, tinybn } from '../src/index.js';
+import {
+  inception3,
+  lenet,
+  lookupModel,
+  MODELS,
+  type ModelOptions,
+  mlp,
+  tiny,
+  tinybn,
+} from '../src/index.js';
 import { codeOf, thrown } from './errors.js';
 import { RECORDED, type Recorded } from './recorded.js';
 
@@ -137,6 +146,33 @@ test('weights start as in tf_cnn_benchmarks', () => {
     ['affine1/weights', 'StatelessTruncatedNormal', Math.sqrt(1 / 32)],
     ['affine1/biases', 'Fill', 0],
   ]);
+});
+
+test('inception3 can have its auxiliary classifier, whose loss counts 0.4', () => {
+  const plain = variablesOf(buildModel(inception3()));
+  const module = buildModel(inception3({ auxiliary: true, imageSize: 299 }));
+  const added = variablesOf(module).filter(([name]) => !plain.some(([other]) => other === name));
+  // Numbers of the layers behind it move on, so that the names of two modules are new as well.
+  expect(variablesOf(module)).toHaveLength(plain.length + 10);
+  expect(added.filter(([name]) => /^(conv|affine)/.test(name)).map(([name, shape]) => [name, shape])).toEqual(
+    [
+      ['conv70/conv2d/kernel', [1, 1, 768, 128]],
+      ['conv70/batchnorm70/beta', [128]],
+      ['conv70/batchnorm70/moving_mean', [128]],
+      ['conv70/batchnorm70/moving_variance', [128]],
+      ['conv71/conv2d/kernel', [5, 5, 128, 768]],
+      ['conv71/batchnorm71/beta', [768]],
+      ['conv71/batchnorm71/moving_mean', [768]],
+      ['conv71/batchnorm71/moving_variance', [768]],
+      ['affine1/weights', [768, 1001]],
+      ['affine1/biases', [1001]],
+    ],
+  );
+  const small = variablesOf(buildModel(inception3({ auxiliary: true, imageSize: 107 })));
+  expect(small.find(([name]) => name === 'conv71/conv2d/kernel')?.[1]).toEqual([1, 1, 128, 768]);
+  expect(codeOf(() => inception3({ auxiliary: true, imageSize: 106 }))).toBe('PW_MODEL_OPTION');
+  const share = nodesOf(module, 'Const').find((node) => node.group === 'loss');
+  expect(share && getAttr(share, 'value', 'tensor').data[0]).toBe(Math.fround(0.4));
 });
 
 test('mlp takes any hidden layers', () => {

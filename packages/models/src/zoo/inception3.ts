@@ -1,4 +1,4 @@
-import type { Floats, LayerContext } from '../layers/context.js';
+import { type Floats, imageDims, type LayerContext } from '../layers/context.js';
 import { conv } from '../layers/conv.js';
 import { type Column, inceptionModule } from '../layers/inception.js';
 import { apool, apoolWhole, mpool } from '../layers/pool.js';
@@ -8,6 +8,8 @@ import { APOOL, column, conv2d, MPOOL_HALF, SHARE } from './columns.js';
 export const INCEPTION_INPUT = imagenetInput(299);
 /** Smallest image that is more than nothing at the end of the stem and the two halvings. */
 export const INCEPTION_MIN = 75;
+/** Smallest image of which the auxiliary classifier's first window, 5×5, finds as much in the middle. */
+const AUXILIARY_MIN = 107;
 
 export interface Inception3Options extends ModelOptions {
   /** The auxiliary classifier, whose loss counts 0.4; off in tf_cnn_benchmarks. */
@@ -20,7 +22,7 @@ export function inception3({ auxiliary = false, ...options }: Inception3Options 
     {
       name: 'inception3',
       defaults: INCEPTION_INPUT,
-      minImageSize: INCEPTION_MIN,
+      minImageSize: auxiliary ? AUXILIARY_MIN : INCEPTION_MIN,
       batchNorm: {},
       features: (layers, images) => {
         const stem = stemV3(layers, images);
@@ -48,11 +50,13 @@ function stemV3(layers: LayerContext, images: Floats): Floats {
   return mpool(layers, x, { size: 3 });
 }
 
-/** Its two last windows are 5×5 at the original's size of images, and as large as there are in smaller ones. */
+/** Its last convolution is over what is left of the image: 5×5 at the original's size. */
 function auxiliaryArm(layers: LayerContext, x: Floats): Floats {
   const pooled = apool(layers, x, { size: 5, strides: 3 });
   const narrow = conv(layers, pooled, { filters: 128, size: 1 });
-  return layers.b.flatten(conv(layers, narrow, { filters: 768, size: 5, padding: 'VALID', stddev: 0.01 }));
+  const { height, width } = imageDims(layers, narrow);
+  const whole = { size: [height, width], padding: 'VALID' } as const;
+  return layers.b.flatten(conv(layers, narrow, { ...whole, filters: 768, stddev: 0.01 }));
 }
 
 const columnsA = (n: number): readonly Column[] => [
