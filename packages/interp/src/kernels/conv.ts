@@ -1,12 +1,12 @@
 import { sameShape, type TensorValue, toNumbers } from '@placewright/ir';
 import { fromFloat64, type NumberArray, transpose } from '../data.js';
 import type { Kernel, KernelContext } from '../kernel.js';
-import { matrixOf, multiplyAdd } from './matrix.js';
+import { matrixOf, multiplyAdd, multiplyTransposedAdd } from './matrix.js';
 import { byAxis, type DataFormat, formatOf, inFormat, type Sliding, sliding } from './window.js';
 
-// All three ops work on NHWC data, image by image: the windows of an image are laid out as the rows of a matrix
-// [outputs, kernel height · kernel width · input channels], which meets the filter as a matrix with as many rows. Sums
-// run in float64 and are rounded once.
+// All three ops work on NHWC data, image by image and some rows of outputs at a time: their windows are laid out as the
+// rows of a matrix [outputs, kernel height · kernel width · input channels], which meets the filter as a matrix with as
+// many rows. Sums run in float64 and are rounded once.
 
 interface Plan {
   readonly format: DataFormat;
@@ -67,11 +67,46 @@ function checkBackprop(context: KernelContext, plan: Plan, shape: readonly numbe
   }
 }
 
-/** Writes the windows of one image as rows of `windows`; zeros outside of the image. */
-function layOut({ rows, cols, inputs }: Plan, x: NumberArray, image: number, windows: Float64Array): void {
-  const start = image * rows.input * cols.input * inputs;
+/** Some rows of the outputs of one image. */
+interface Band {
+  readonly image: number;
+  readonly top: number;
+  readonly bottom: number;
+  /** Windows in it. */
+  readonly places: number;
+  /** These places of all images with as many numbers for each. */
+  part(data: Float64Array, perPlace: number): Float64Array;
+}
+
+/** Numbers of the windows that are laid out at once: they are to fit a core's cache. */
+const BAND = 1 << 17;
+
+function bandsOf({ batch, rows, cols, places, taps }: Plan): Band[] {
+  const height = Math.max(1, Math.floor(BAND / Math.max(1, cols.output * taps)));
+  const bands: Band[] = [];
+  for (let image = 0; image < batch; image++) {
+    for (let top = 0; top < rows.output; top += height) {
+      const bottom = Math.min(top + height, rows.output);
+      const from = image * places + top * cols.output;
+      const count = (bottom - top) * cols.output;
+      const part = (data: Float64Array, perPlace: number): Float64Array =>
+        data.subarray(from * perPlace, (from + count) * perPlace);
+      bands.push({ image, top, bottom, places: count, part });
+    }
+  }
+  return bands;
+}
+
+/** Room for the windows of the largest band. */
+function windowsFor(bands: readonly Band[], { taps }: Plan): Float64Array {
+  return new Float64Array(bands.reduce((most, { places }) => Math.max(most, places), 0) * taps);
+}
+
+/** Writes the windows of a band as rows of `windows`; zeros outside of the image. */
+function layOut({ rows, cols, inputs }: Plan, x: NumberArray, band: Band, windows: Float64Array): void {
+  const start = band.image * rows.input * cols.input * inputs;
   let to = 0;
-  for (let oy = 0; oy < rows.output; oy++) {
+  for (let oy = band.top; oy < band.bottom; oy++) {
     for (let ox = 0; ox < cols.output; ox++) {
       for (let ky = 0; ky < rows.kernel; ky++) {
         const y = oy * rows.stride - rows.before + ky * rows.dilation;
@@ -90,10 +125,10 @@ function layOut({ rows, cols, inputs }: Plan, x: NumberArray, image: number, win
 }
 
 /** Adds the rows of `windows` to where `layOut` takes them from. */
-function addBack({ rows, cols, inputs }: Plan, windows: Float64Array, image: number, x: Float64Array): void {
-  const start = image * rows.input * cols.input * inputs;
+function addBack({ rows, cols, inputs }: Plan, windows: Float64Array, band: Band, x: Float64Array): void {
+  const start = band.image * rows.input * cols.input * inputs;
   let from = 0;
-  for (let oy = 0; oy < rows.output; oy++) {
+  for (let oy = band.top; oy < band.bottom; oy++) {
     for (let ox = 0; ox < cols.output; ox++) {
       for (let ky = 0; ky < rows.kernel; ky++) {
         const y = oy * rows.stride - rows.before + ky * rows.dilation;
@@ -115,12 +150,12 @@ export const conv2D: Kernel = (context) => {
   const { batch, rows, cols, places, taps, outputs } = plan;
   const x = toNhwc(input, plan.format);
   const weights = matrixOf(filter.data as NumberArray, taps, outputs, false);
-  const windows = new Float64Array(places * taps);
+  const bands = bandsOf(plan);
+  const windows = windowsFor(bands, plan);
   const y = new Float64Array(batch * places * outputs);
-  for (let image = 0; image < batch; image++) {
-    layOut(plan, x, image, windows);
-    const part = y.subarray(image * places * outputs, (image + 1) * places * outputs);
-    multiplyAdd(part, windows, weights, places, taps, outputs);
+  for (const band of bands) {
+    layOut(plan, x, band, windows);
+    multiplyAdd(band.part(y, outputs), windows, weights, band.places, taps, outputs);
   }
   return [inOpFormat(input.dtype, [batch, rows.output, cols.output, outputs], y, plan)];
 };
@@ -131,16 +166,16 @@ export const conv2DBackpropInput: Kernel = (context) => {
   const gradient = context.input(2);
   const plan = planOf(context, toNumbers(context.input(0)), filter.shape);
   checkBackprop(context, plan, gradient.shape);
-  const { batch, rows, cols, places, taps, inputs, outputs } = plan;
+  const { batch, rows, cols, taps, inputs, outputs } = plan;
   const dy = Float64Array.from(toNhwc(gradient, plan.format));
   const weights = matrixOf(filter.data as NumberArray, taps, outputs, true);
-  const windows = new Float64Array(places * taps);
+  const bands = bandsOf(plan);
+  const windows = windowsFor(bands, plan);
   const dx = new Float64Array(batch * rows.input * cols.input * inputs);
-  for (let image = 0; image < batch; image++) {
-    const part = dy.subarray(image * places * outputs, (image + 1) * places * outputs);
+  for (const band of bands) {
     windows.fill(0);
-    multiplyAdd(windows, part, weights, places, outputs, taps);
-    addBack(plan, windows, image, dx);
+    multiplyAdd(windows, band.part(dy, outputs), weights, band.places, outputs, taps);
+    addBack(plan, windows, band, dx);
   }
   return [inOpFormat(gradient.dtype, [batch, rows.input, cols.input, inputs], dx, plan)];
 };
@@ -152,15 +187,15 @@ export const conv2DBackpropFilter: Kernel = (context) => {
   const filterShape = toNumbers(context.input(1));
   const plan = planOf(context, input.shape, filterShape);
   checkBackprop(context, plan, gradient.shape);
-  const { batch, places, taps, outputs } = plan;
+  const { taps, outputs } = plan;
   const x = toNhwc(input, plan.format);
   const dy = Float64Array.from(toNhwc(gradient, plan.format));
-  const windows = new Float64Array(places * taps);
+  const bands = bandsOf(plan);
+  const windows = windowsFor(bands, plan);
   const dw = new Float64Array(taps * outputs);
-  for (let image = 0; image < batch; image++) {
-    layOut(plan, x, image, windows);
-    const part = dy.subarray(image * places * outputs, (image + 1) * places * outputs);
-    multiplyAdd(dw, matrixOf(windows, places, taps, true), part, taps, places, outputs);
+  for (const band of bands) {
+    layOut(plan, x, band, windows);
+    multiplyTransposedAdd(dw, windows, band.part(dy, outputs), taps, band.places, outputs);
   }
   return [fromFloat64(gradient.dtype, filterShape, dw)];
 };

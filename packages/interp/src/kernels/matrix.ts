@@ -52,3 +52,44 @@ export function matrixOf(data: NumberArray, rows: number, cols: number, transpos
   }
   return out;
 }
+
+/** As `multiplyAdd`, with `a` as its transpose [k, m]. */
+export function multiplyTransposedAdd(
+  c: Float64Array,
+  a: Float64Array,
+  b: Float64Array,
+  m: number,
+  k: number,
+  n: number,
+): void {
+  const blocked = k - (k % 4);
+  for (let l = 0; l < blocked; l += 4) {
+    const b0 = l * n;
+    const b1 = b0 + n;
+    const b2 = b1 + n;
+    const b3 = b2 + n;
+    for (let i = 0; i < m; i++) {
+      const at = l * m + i;
+      const a0 = a[at] as number;
+      const a1 = a[at + m] as number;
+      const a2 = a[at + 2 * m] as number;
+      const a3 = a[at + 3 * m] as number;
+      const out = i * n;
+      for (let j = 0; j < n; j++) {
+        c[out + j] =
+          (c[out + j] as number) +
+          (a0 * (b[b0 + j] as number) +
+            a1 * (b[b1 + j] as number) +
+            a2 * (b[b2 + j] as number) +
+            a3 * (b[b3 + j] as number));
+      }
+    }
+  }
+  for (let l = blocked; l < k; l++) {
+    for (let i = 0; i < m; i++) {
+      const a0 = a[l * m + i] as number;
+      const out = i * n;
+      for (let j = 0; j < n; j++) c[out + j] = (c[out + j] as number) + a0 * (b[l * n + j] as number);
+    }
+  }
+}
