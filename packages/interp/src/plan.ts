@@ -8,6 +8,7 @@ import {
   nodeOf,
   PlacewrightError,
   predecessors,
+  type ResourceId,
   roundNodes,
   subgraph,
   type TensorRef,
@@ -20,8 +21,10 @@ export interface Group {
   readonly name: string;
   /** In the order of their towers. */
   readonly members: readonly number[];
-  /** How many there must be. */
+  /** How many there must be; those of a barrier may come from several runs. */
   readonly wanted: number;
+  /** The barrier; null for a collective. */
+  readonly barrier: ResourceId | null;
 }
 
 /** One round of an entry, ready to run: nodes by index in topological order. */
@@ -107,10 +110,10 @@ function groupOf(module: Module, nodes: readonly Node[], unordered: readonly num
   const first = nodes[members[0] ?? 0] as Node;
   if (first.op === 'NcclAllReduce') {
     const name = getAttr(first, 'shared_name', 'string');
-    return { op: first.op, name, members, wanted: getAttr(first, 'num_devices', 'int') };
+    return { op: first.op, name, members, wanted: getAttr(first, 'num_devices', 'int'), barrier: null };
   }
   const resource = first.resources[0] === undefined ? undefined : module.resources.get(first.resources[0]);
   if (resource?.kind !== 'barrier')
     throw new PlacewrightError('PW_RESOURCE_KIND', 'a Barrier acts on no barrier');
-  return { op: first.op, name: resource.name, members, wanted: resource.parties };
+  return { op: first.op, name: resource.name, members, wanted: resource.parties, barrier: resource.id };
 }
