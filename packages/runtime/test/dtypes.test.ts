@@ -62,6 +62,8 @@ const FORMS: Readonly<Record<string, Form>> = {
   MaxPoolGrad: { inputs: of(IMAGE, IMAGE, IMAGE), attrs: () => WINDOW },
   AvgPool: { inputs: of(IMAGE), attrs: () => WINDOW },
   AvgPoolGrad: { inputs: (b, d) => [sizes(b, ...IMAGE), b.feed('x1', d, IMAGE)], attrs: () => WINDOW },
+  LRN: { inputs: of(IMAGE) },
+  LRNGrad: { inputs: of(IMAGE, IMAGE, IMAGE) },
   FusedBatchNormV3: { inputs: of(IMAGE, [1], [1], [1], [1]) },
   FusedBatchNormGradV3: { inputs: of(IMAGE, IMAGE, [1], [1], [1]) },
 };

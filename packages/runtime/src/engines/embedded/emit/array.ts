@@ -1,10 +1,15 @@
 import { isStatic, tensorOf, toNumbers } from '@placewright/ir';
-import { ARITHMETIC, type EmitContext, emitter, REGION_DTYPES } from './context.js';
+import { ARITHMETIC, type EmitContext, emitter, REGION_DTYPES, TO_IMAGE } from './context.js';
 
 /** Beyond every dimension: where a slice to the end stops. */
 const END = Number.MAX_SAFE_INTEGER;
 /** Position of each dimension of a [batch, height, width, channels] tensor in its image. */
 const IMAGE_AXIS = [0, 2, 3, 1] as const;
+
+/** A list with an entry for each dimension of such a tensor, in the order of its image. */
+function imageOrder(list: readonly number[]): number[] {
+  return TO_IMAGE.map((axis) => list[axis] ?? 0);
+}
 
 export const constant = emitter(
   'initializer',
@@ -58,9 +63,11 @@ export const expandDims = emitter('Unsqueeze', REGION_DTYPES, (context) => {
 
 export const pad = emitter('Pad', ARITHMETIC, (context) => {
   const paddings = context.attr('paddings', 'ints');
-  const before = paddings.filter((_, i) => i % 2 === 0);
-  const after = paddings.filter((_, i) => i % 2 === 1);
-  context.set(0, context.builder.op('Pad', [context.input(0), context.builder.ints([...before, ...after])]));
+  const sides = [0, 1].map((side) => paddings.filter((_, i) => i % 2 === side));
+  const padded = (name: string, ordered: readonly number[][]): string =>
+    context.builder.op('Pad', [name, context.builder.ints(ordered.flat())]);
+  if (context.isImage(0)) context.setImage(0, padded(context.image(0), sides.map(imageOrder)));
+  else context.set(0, padded(context.input(0), sides));
 });
 
 export const slice = emitter('Slice', REGION_DTYPES, (context) => {
@@ -72,7 +79,10 @@ export const slice = emitter('Slice', REGION_DTYPES, (context) => {
     return;
   }
   const ends = begin.map((from, axis) => (sizes[axis] === -1 ? END : from + (sizes[axis] ?? 0)));
-  context.set(0, builder.op('Slice', [context.input(0), builder.ints(begin), builder.ints(ends)]));
+  const part = (name: string, from: readonly number[], to: readonly number[]): string =>
+    builder.op('Slice', [name, builder.ints(from), builder.ints(to)]);
+  if (context.isImage(0)) context.setImage(0, part(context.image(0), imageOrder(begin), imageOrder(ends)));
+  else context.set(0, part(context.input(0), begin, ends));
 });
 
 export const concat = emitter('Concat', REGION_DTYPES, (context) => {
@@ -101,8 +111,15 @@ function absolute(axis: number, rank: number): number {
 export const split = emitter('Split', REGION_DTYPES, (context) => {
   const count = context.attr('num_split', 'int');
   const axis = absolute(context.attr('axis', 'int'), context.type(0).shape.length);
-  const parts = context.builder.ops('Split', [context.input(0)], count, { axis, num_outputs: count });
-  parts.forEach((name, port) => {
+  const parts = (name: string, along: number): string[] =>
+    context.builder.ops('Split', [name], count, { axis: along, num_outputs: count });
+  if (context.isImage(0)) {
+    parts(context.image(0), IMAGE_AXIS[axis] ?? axis).forEach((name, port) => {
+      context.setImage(port, name);
+    });
+    return;
+  }
+  parts(context.input(0), axis).forEach((name, port) => {
     context.set(port, name);
   });
 });
