@@ -9,6 +9,7 @@ import {
   parseDevice,
   type TaskName,
   taskDevices,
+  WORKER_JOB,
 } from '@placewright/ir';
 
 /** A cluster seen from the task that is compiled for. */
@@ -41,6 +42,33 @@ export function towerDevices({ cluster, task }: Site): DeviceName[] {
 /** The CPUs of the parameter servers, in the order of their tasks; none on a local cluster. */
 export function parameterServers({ cluster }: Site): DeviceName[] {
   return jobTasks(cluster, PS_JOB).map((task) => firstCpu({ cluster, task }));
+}
+
+/** As `parameterServers`, for what cannot do without. Throws PW_CLUSTER_NO_PS. */
+export function needServers(site: Site): DeviceName[] {
+  const found = parameterServers(site);
+  if (found.length > 0) return found;
+  throw new PlacewrightError('PW_CLUSTER_NO_PS', 'the cluster has no parameter servers', {
+    hint: `add a job ${PS_JOB}, or take a strategy that keeps variables on the workers`,
+  });
+}
+
+/** The tasks that are trained on, the first of which is the chief; none on a local cluster. */
+export function workerTasks({ cluster }: Site): TaskName[] {
+  return jobTasks(cluster, WORKER_JOB);
+}
+
+/** Place of the compiled task among the workers; 0 on a local cluster. */
+export function workerIndex(site: Site): number {
+  return Math.max(
+    0,
+    workerTasks(site).findIndex(({ index }) => index === site.task.index),
+  );
+}
+
+/** Whether a device is one of the task that is compiled for: what lives elsewhere is shared with other tasks. */
+export function isOfTask(device: DeviceName, { cluster, task }: Site): boolean {
+  return taskDevices(cluster, task).includes(device);
 }
 
 /**

@@ -1,4 +1,6 @@
+export * from './analyses/balancer-loads.js';
 export * from './analyses/placement.js';
+export * from './balancers.js';
 export * from './compile.js';
 export * from './devices.js';
 export * from './manager.js';
@@ -11,18 +13,25 @@ export {
 } from './passes/aggregate-gradients.js';
 export { applyGradients } from './passes/apply-gradients.js';
 export { autodiff } from './passes/autodiff.js';
+export { CACHES, type Caches, cacheReads } from './passes/cache-reads.js';
 export { clipGradients } from './passes/clip-gradients.js';
 export { insertTransfers } from './passes/insert-transfers.js';
 export { legalise } from './passes/legalise.js';
 export { placeRest } from './passes/place-rest.js';
-export { placeVariables, type VariableHome } from './passes/place-variables.js';
+export {
+  COUNTER_HOMES,
+  type CounterHome,
+  placeVariables,
+  VARIABLE_HOMES,
+  type VariableHome,
+} from './passes/place-variables.js';
 export { postInit } from './passes/post-init.js';
 export { replicateTowers } from './passes/replicate-towers.js';
 export { rewriteAllReduce } from './passes/rewrite-all-reduce.js';
 export { type SavedChoice, scopeVariables } from './passes/scope-variables.js';
 export { simplify } from './passes/simplify.js';
 export { stageGradients } from './passes/stage-gradients.js';
-export { stageVariables } from './passes/stage-variables.js';
+export { STAGED_COPIES, type StagedCopy, stageVariables } from './passes/stage-variables.js';
 export { synchronise } from './passes/synchronise.js';
 export * from './registry.js';
 export * from './roles.js';

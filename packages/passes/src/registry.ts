@@ -2,6 +2,7 @@ import type { Pass } from './pass.js';
 import { aggregateGradients } from './passes/aggregate-gradients.js';
 import { applyGradients } from './passes/apply-gradients.js';
 import { autodiff } from './passes/autodiff.js';
+import { cacheReads } from './passes/cache-reads.js';
 import { clipGradients } from './passes/clip-gradients.js';
 import { insertTransfers } from './passes/insert-transfers.js';
 import { legalise } from './passes/legalise.js';
@@ -22,6 +23,7 @@ export const PASSES = [
   replicateTowers,
   scopeVariables,
   placeVariables,
+  cacheReads,
   stageVariables,
   stageGradients,
   aggregateGradients,

@@ -1,13 +1,18 @@
 import {
   buildModel,
   builtinRegistry,
+  type Cluster,
   defineModel,
+  distributedCluster,
+  isLocal,
   LOCAL_TASK,
   localCluster,
   type Module,
   nodeName,
   printNodes,
+  type TaskName,
   type TrainingSpec,
+  WORKER_JOB,
 } from '@placewright/ir';
 import {
   type Choices,
@@ -40,10 +45,30 @@ export const small = defineModel({
   },
 });
 
+/** A cluster of that many tasks, with two towers each. */
+export function tasks(ps: number, workers: number, towers = 2, device: 'cpu' | 'gpu' = 'gpu'): Cluster {
+  const hosts = (n: number, port: number): string[] => Array.from({ length: n }, (_, i) => `h${i}:${port}`);
+  return distributedCluster({
+    psHosts: hosts(ps, 1),
+    workerHosts: hosts(workers, 2),
+    numGpus: towers,
+    device,
+  });
+}
+
 export interface Case {
   readonly strategy: string;
   readonly options?: StrategyOptions;
+  /** Towers of a local cluster; 2 when left out. */
   readonly towers?: number;
+  /** In the place of a local cluster. */
+  readonly cluster?: Cluster;
+  /** The worker of the cluster; the first when left out. */
+  readonly task?: TaskName;
+  /** In the place of `small`. */
+  readonly module?: Module;
+  /** Choices in the place of the strategy's. */
+  readonly choices?: Partial<Choices>;
   readonly training?: Partial<TrainingSpec>;
   /** What the target can run; NCCL when left out. */
   readonly collectives?: 'nccl' | 'copies';
@@ -52,7 +77,7 @@ export interface Case {
 /** Runs a strategy's pipeline up to and with the named pass; gives that pass's record. */
 export function upTo(
   pass: string,
-  { strategy, options = {}, towers = 2, training = {}, collectives = 'nccl' }: Case,
+  { strategy, options = {}, training = {}, collectives = 'nccl', ...rest }: Case,
   change?: (module: Module) => Module,
 ): PassRecord {
   const spec: TrainingSpec = {
@@ -61,15 +86,18 @@ export function upTo(
     clip: { kind: 'none' },
     ...training,
   };
-  const module = buildModel(small, { training: spec });
-  const cluster = localCluster({ numGpus: towers });
-  const site = { cluster, task: LOCAL_TASK };
+  const { towers = 2, cluster = localCluster({ numGpus: towers }) } = rest;
+  const module = rest.module ?? buildModel(small, { training: spec });
+  const site = { cluster, task: rest.task ?? firstTask(cluster) };
   const found = findStrategy(strategy);
-  const choices: Choices = found.choices(completeOptions(found, options), {
-    host: hostDevice(site),
-    clipping: spec.clip,
-    distributed: false,
-  });
+  const choices: Choices = {
+    ...found.choices(completeOptions(found, options), {
+      host: hostDevice(site),
+      clipping: spec.clip,
+      distributed: !isLocal(cluster),
+    }),
+    ...rest.choices,
+  };
   const calls = pipelineFor(choices, spec, towerDevices(site), { collectives });
   const end = calls.findIndex((call) => call.pass.name === pass);
   if (end < 0) throw new Error(`${strategy} does not run ${pass}`);
@@ -79,6 +107,10 @@ export function upTo(
   const [record] = records;
   if (record === undefined) throw new Error(`${pass} did not run`);
   return record;
+}
+
+function firstTask(cluster: Cluster): TaskName {
+  return isLocal(cluster) ? LOCAL_TASK : { job: WORKER_JOB, index: 0 };
 }
 
 /** What a pass changed, readable in a diff: each change with its reason, then the nodes that it added or changed. */

@@ -1,7 +1,7 @@
 import { DEFAULT_TRAINING, type TrainingSpec } from '@placewright/ir';
 import { describe, expect, it } from 'vitest';
 import { type CompileOptions, compile, STRATEGIES } from '../src/index.js';
-import { small } from './fixture.js';
+import { small, tasks } from './fixture.js';
 
 /** Compiles with options as a program without types may give them. */
 const compiled = (options: Readonly<Record<string, unknown>>) => () =>
@@ -30,7 +30,9 @@ describe('options of a strategy', () => {
   });
 
   it.each(STRATEGIES.map(({ name }) => name))('may say no to what %s does not take', (strategy) => {
-    expect(compiled({ strategy, stagedVars: false, useNccl: false })).not.toThrow();
+    // What needs parameter servers has them.
+    const place = strategy === 'distributed_replicated' ? { cluster: tasks(2, 1), numGpus: undefined } : {};
+    expect(compiled({ strategy, stagedVars: false, useNccl: false, ...place })).not.toThrow();
   });
 });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { nodeOf } from '@placewright/ir';
 import { describe, expect, it } from 'vitest';
 import { compile, PASSES } from '../src/index.js';
-import { type Case, describeRecord, namesOf, small, upTo } from './fixture.js';
+import { type Case, describeRecord, namesOf, small, tasks, upTo } from './fixture.js';
 
 /** One positive golden for each pass: what it changes in a strategy that asks for it. `vitest -u` writes them anew. */
 const CASES: Readonly<Record<string, Case>> = {
@@ -11,6 +11,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'replicate-towers': { strategy: 'independent' },
   'scope-variables': { strategy: 'replicated' },
   'place-variables': { strategy: 'parameter_server', options: { localParameterDevice: 'gpu' } },
+  'cache-reads': { strategy: 'parameter_server', cluster: tasks(2, 1) },
   'stage-variables': {
     strategy: 'parameter_server',
     options: { stagedVars: true, localParameterDevice: 'cpu' },
@@ -103,13 +104,28 @@ describe('each pass leaves alone', () => {
     ).not.toContain('Unstage');
   });
 
-  it('stage-gradients: what other towers compute of a moving average is not staged', () => {
-    const { after } = upTo('stage-gradients', {
+  it('cache-reads: inference reads variables directly, and updates act on them', () => {
+    const { before, after } = upTo('cache-reads', CASES['cache-reads'] as Case);
+    const same = [...before.graph.nodes.values()].filter(
+      ({ op, phase }) => phase === 'eval' || op.startsWith('Assign'),
+    );
+    expect(same.map(({ id }) => after.graph.nodes.get(id)?.resources)).toEqual(
+      same.map(({ resources }) => resources),
+    );
+    const evaluating = [...after.graph.nodes.values()].filter(({ phase }) => phase === 'eval');
+    const taken = evaluating.flatMap(({ inputs }) => inputs.map(({ node }) => nodeOf(after.graph, node)));
+    expect(taken.every(({ phase }) => phase === 'eval')).toBe(true);
+  });
+
+  it('stage-gradients: what moving averages change by is left to the staging of variables', () => {
+    const { before, after } = upTo('stage-gradients', {
       strategy: 'parameter_server',
       options: { stagedVars: true },
     });
-    const deltas = [...after.resources.values()].filter(({ name }) => name.endsWith('/delta'));
-    expect(deltas.map(({ replica }) => replica)).toEqual([0]);
+    const updates = before.roles.flatMap((role) => (role.kind === 'update' ? [role.node] : []));
+    expect(updates.map((id) => after.graph.nodes.get(id))).toEqual(
+      updates.map((id) => before.graph.nodes.get(id)),
+    );
   });
 
   it('aggregate-gradients: with one tower there is nothing to add', () => {

@@ -1,13 +1,16 @@
 import { createInterpreter, type Interpreter, type Schedule } from '@placewright/interp';
-import type {
-  EntryName,
-  Module,
-  OpRegistry,
-  ResourceId,
-  TensorValue,
-  VariableResource,
+import {
+  type EntryName,
+  type Module,
+  type Node,
+  type NodeId,
+  nodeOf,
+  type OpRegistry,
+  type ResourceId,
+  resourceName,
+  type TensorValue,
+  type VariableResource,
 } from '@placewright/ir';
-import { resourceName } from '@placewright/ir';
 
 export type Feeds = ReadonlyMap<string, TensorValue>;
 
@@ -97,4 +100,12 @@ function slotNumbers(module: Module): Map<ResourceId, number> {
     });
   }
   return numbers;
+}
+
+/** What makes a tensor, looked for behind its copies from device to device. */
+export function behindCopies(module: Module, id: NodeId): Node {
+  let node = nodeOf(module.graph, id);
+  while (node.op === 'Transfer' && node.inputs[0] !== undefined)
+    node = nodeOf(module.graph, node.inputs[0].node);
+  return node;
 }

@@ -9,6 +9,7 @@ const ON_NOTHING: Readonly<Record<string, 'nothing' | `PW_${string}`>> = {
   'replicate-towers': 'nothing',
   'scope-variables': 'nothing',
   'place-variables': 'nothing',
+  'cache-reads': 'nothing',
   'stage-variables': 'nothing',
   'stage-gradients': 'nothing',
   'aggregate-gradients': 'nothing',

@@ -26,6 +26,8 @@ export interface VariableOptions {
   readonly shape: readonly number[];
   readonly initializer?: Initializer;
   readonly trainable?: boolean;
+  /** `local` for one that belongs to its task; a strategy may make global ones local. */
+  readonly collection?: 'global' | 'local';
 }
 
 /** What a variable is to the builder: its resource, and the one read that all its uses in a graph share. */
@@ -334,7 +336,12 @@ export class ModelBuilder {
   }
 
   #createVariable(name: string, options: VariableOptions): ResourceId {
-    const { shape, initializer = { kind: 'glorotUniform' }, trainable = true } = options;
+    const {
+      shape,
+      initializer = { kind: 'glorotUniform' },
+      trainable = true,
+      collection = 'global',
+    } = options;
     const why: Why = { reason: `variable ${name} of the model definition` };
     const id = this.#editor.addResource(
       {
@@ -347,7 +354,7 @@ export class ModelBuilder {
         dtype: 'float32',
         shape,
         trainable,
-        collection: 'global',
+        collection,
         slotOf: null,
         savedAs: name,
       },

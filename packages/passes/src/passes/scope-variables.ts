@@ -18,13 +18,25 @@ import { rolesOf } from '../roles.js';
 
 const PASS = 'scope-variables';
 type Sets = 'shared' | 'perTower';
+type Collection = VariableResource['collection'];
 export type SavedChoice = 'all' | 'tower0' | 'shadows';
+
+interface Options extends Record<string, string> {
+  sets: Sets;
+  saved: SavedChoice;
+  collection: Collection;
+}
 
 /**
  * Decides how many sets of variables there are: one that all towers share (`v/…`), or one per tower (`v0/…`, `v1/…`),
  * each with initial values of its own. Variables that no tower uses (`global_step`) stand outside of the scopes.
+ *
+ * With `collection=global` a variable is in the collection that its definition names, which is the global one where it
+ * names none. With `collection=local` all variables of the towers are local to their task
+ * (`OverrideToLocalVariableIfNotPsVar`), whatever their definition names; what stands outside of the scopes, and shadow
+ * variables, which are made later, are left as they are.
  */
-export const scopeVariables = definePass<{ sets: Sets; saved: SavedChoice }>({
+export const scopeVariables = definePass<Options>({
   name: PASS,
   summary: 'gives the variables their scopes: one set for all towers, or one per tower',
   options: {
@@ -33,16 +45,26 @@ export const scopeVariables = definePass<{ sets: Sets; saved: SavedChoice }>({
       default: 'shared',
       oneOf: ['shared', 'perTower'],
     },
-    saved: { summary: 'which sets a checkpoint holds', default: 'all', oneOf: ['all', 'tower0'] },
+    saved: {
+      summary: 'which sets a checkpoint holds',
+      default: 'all',
+      oneOf: ['all', 'tower0', 'shadows'],
+    },
+    collection: {
+      summary: "whether the towers' variables stay in the collections of their definitions, or become local",
+      default: 'global',
+      oneOf: ['global', 'local'],
+    },
   },
   requires: [],
   establishes: [],
   preserves: 'all',
-  run: (module, { sets, saved }, { registry }) =>
+  run: (module, { sets, saved, collection }, { registry }) =>
     edit(module, registry, PASS, (editor) => {
       const used = towerVariables(module);
       if (sets === 'shared') shareVariables(editor, used);
       else splitVariables(module, editor, used, saved);
+      if (collection === 'local') makeLocal(editor);
       checkNames(editor);
     }),
 });
@@ -55,6 +77,14 @@ function towerVariables(module: Module): VariableResource[] {
   return [...module.resources.values()].filter(
     (r): r is VariableResource => r.kind === 'variable' && ids.has(r.id),
   );
+}
+
+function makeLocal(editor: GraphEditor): void {
+  const why = { reason: "a tower's variables are local to its task" };
+  for (const resource of [...editor.resources.values()]) {
+    if (resource.kind !== 'variable' || resource.scope === '' || resource.collection === 'local') continue;
+    editor.updateResource<VariableResource>(resource.id, { collection: 'local' }, why);
+  }
 }
 
 /** A variable outside of the scopes must not be called as one inside is. */

@@ -1,15 +1,15 @@
 import { edit, type NodeId, type Role } from '@placewright/ir';
 import { towerDevices } from '../devices.js';
-import { addToStep, addWarmUp } from '../entries.js';
+import { addToStep } from '../entries.js';
 import { definePass } from '../pass.js';
-import { rolesOf } from '../roles.js';
 import { stageTensor } from '../staging.js';
+import { setWarmUp } from '../warm-up.js';
 
 const PASS = 'stage-gradients';
 
 /**
- * Puts each tower's gradients, and the amounts by which moving averages change, through staging areas of its own: an
- * update takes what was computed a step before. The original's driver does so whenever variables are staged.
+ * Puts each tower's gradients through staging areas of its own: an update takes what was computed a step before. The
+ * original's driver does so whenever variables are staged.
  */
 export const stageGradients = definePass<Record<never, never>>({
   name: PASS,
@@ -44,29 +44,7 @@ export const stageGradients = definePass<Record<never, never>>({
         return { ...role, tensor: staged.tensor };
       });
       editor.setRoles(roles, { reason: 'updates take the gradients of the step before' });
-      const running = new Set(module.entries.step?.rounds.flat() ?? []);
-      for (const { node, replica, variable } of rolesOf(module, 'update')) {
-        if (!running.has(node)) continue;
-        const update = editor.node(node);
-        const [delta, ...rest] = update.inputs;
-        if (delta === undefined) continue;
-        const device = towers[replica ?? 0] ?? '';
-        const spec = {
-          name: `${variable}/delta`,
-          device,
-          replica: replica ?? 0,
-          variable,
-          phase: 'update' as const,
-        };
-        const why = {
-          reason: `the moving average ${variable} takes the change of the step before`,
-          from: [node],
-        };
-        const staged = stageTensor(editor, delta, spec, why);
-        stages.push(staged.stage);
-        editor.updateNode(node, { inputs: [staged.tensor, ...rest] }, why);
-      }
       addToStep(editor, stages, { reason: 'stages the gradients for the next step' });
-      addWarmUp(editor, stages, { reason: 'stages the gradients for the first step' });
+      setWarmUp(editor, { reason: 'stages the gradients for the first step' });
     }),
 });

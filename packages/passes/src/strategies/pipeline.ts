@@ -3,6 +3,7 @@ import { callPass, type PassCall } from '../pass.js';
 import { aggregateGradients } from '../passes/aggregate-gradients.js';
 import { applyGradients } from '../passes/apply-gradients.js';
 import { autodiff } from '../passes/autodiff.js';
+import { cacheReads } from '../passes/cache-reads.js';
 import { clipGradients } from '../passes/clip-gradients.js';
 import { insertTransfers } from '../passes/insert-transfers.js';
 import { legalise } from '../passes/legalise.js';
@@ -36,9 +37,18 @@ export function pipelineFor(
   return [
     callPass(autodiff, { weightDecay }),
     callPass(replicateTowers, { towers }),
-    callPass(scopeVariables, { sets: choices.variables, saved: choices.saved }),
-    callPass(placeVariables, { home: choices.home, parameterDevice: choices.parameterDevice }),
-    ...(choices.reading === 'staging' ? [callPass(stageVariables)] : []),
+    callPass(scopeVariables, {
+      sets: choices.variables,
+      saved: choices.saved,
+      collection: choices.collection,
+    }),
+    callPass(placeVariables, {
+      home: choices.home,
+      counters: choices.counters,
+      parameterDevice: choices.parameterDevice,
+    }),
+    ...(choices.reading === 'caching' ? [callPass(cacheReads, { caches: choices.caches })] : []),
+    ...(choices.reading === 'staging' ? [callPass(stageVariables, { copy: choices.stagedCopy })] : []),
     ...(choices.gradients === 'staging' ? [callPass(stageGradients)] : []),
     callPass(aggregateGradients, { kind: choices.aggregation, reduction: choices.reduction }),
     ...(choices.aggregation === 'allReduce' ? [callPass(rewriteAllReduce)] : []),

@@ -1,4 +1,10 @@
-import { STRATEGIES, type Strategy, type StrategyOptions, type Target } from '@placewright/passes';
+import {
+  completeOptions,
+  STRATEGIES,
+  type Strategy,
+  type StrategyOptions,
+  type Target,
+} from '@placewright/passes';
 import fc from 'fast-check';
 import { record } from './record.js';
 
@@ -20,6 +26,13 @@ const VALUES: { readonly [K in keyof StrategyOptions]-?: readonly Exclude<Strate
   };
 const KEYS = Object.keys(VALUES) as (keyof StrategyOptions)[];
 
+/** Strategies that do without parameter servers: those for a local cluster. */
+export const LOCAL_STRATEGIES: readonly Strategy[] = STRATEGIES.filter((strategy) => {
+  const context = { host: '', clipping: { kind: 'none' }, distributed: false } as const;
+  const { home, counters } = strategy.choices(completeOptions(strategy, {}), context);
+  return home !== 'leastBytes' && counters !== 'parameterServers';
+});
+
 function optionsOf(strategy: Strategy): fc.Arbitrary<StrategyOptions> {
   const taken = KEYS.filter((key) => strategy.options[key] !== null);
   const fields = taken.map((key) =>
@@ -32,8 +45,10 @@ function optionsOf(strategy: Strategy): fc.Arbitrary<StrategyOptions> {
     .map((pairs) => Object.fromEntries(pairs.filter(([, value]) => value !== undefined)) as StrategyOptions);
 }
 
-/** Every strategy of the registry with every combination of options that it takes; options left out at times. */
-export function strategyPlans(strategies: readonly Strategy[] = STRATEGIES): fc.Arbitrary<StrategyPlan> {
+/** Every strategy for a local cluster with every combination of options that it takes; options left out at times. */
+export function strategyPlans(
+  strategies: readonly Strategy[] = LOCAL_STRATEGIES,
+): fc.Arbitrary<StrategyPlan> {
   const plans = strategies.map((strategy) =>
     record({
       strategy: fc.constant(strategy.name),

@@ -1,21 +1,27 @@
 import {
+  type Cluster,
   clusterDevices,
+  DTYPE_BYTES,
   elementCount,
   entryNodes,
+  jobTasks,
   type Module,
   mergeDevices,
   type Node,
   nodeName,
   nodeOf,
+  PS_JOB,
   parseDevice,
   type ResourceId,
+  type TaskName,
+  taskDevices,
   tensorKey,
   unreachable,
   type VariableResource,
 } from '@placewright/ir';
 import type { Choices } from '@placewright/passes';
 import { clusterOf } from '../arbitraries/cluster.js';
-import { variablePlaces } from '../lowered.js';
+import { behindCopies, variablePlaces } from '../lowered.js';
 import type { Prepared } from '../prepare.js';
 import { towerVariables } from '../wishes.js';
 import { broken, type Law, must } from './law.js';
@@ -28,6 +34,7 @@ export const placementLaw: Law = {
     const world = worldOf(prepared);
     checkDevices(world);
     checkVariables(world);
+    checkCaches(world);
     checkAggregation(world);
     checkUpdates(world);
     checkKeptDevices(world);
@@ -45,6 +52,8 @@ interface World {
   readonly host: string;
   /** Device of each tower. */
   readonly towers: readonly string[];
+  /** CPU of each parameter server; none on a local cluster. */
+  readonly servers: readonly string[];
   /** Nodes that run in a step. */
   readonly step: readonly Node[];
   /** Trainable variables in order of creation, which is the order of their gradients. */
@@ -60,7 +69,13 @@ function worldOf({ compilation, case: plan }: Prepared): World {
   const running =
     step === undefined ? [] : [...entryNodes(module, step)].map((id) => nodeOf(module.graph, id));
   const trained = towerVariables(source).filter(({ trainable }) => trainable);
-  return { source, module, choices, devices, host, towers, step: running, trained };
+  const { cluster } = module;
+  const servers = cluster === null ? [] : jobTasks(cluster, PS_JOB).map((task) => firstDevice(cluster, task));
+  return { source, module, choices, devices, host, towers, servers, step: running, trained };
+}
+
+function firstDevice(cluster: Cluster, task: TaskName): string {
+  return taskDevices(cluster, task)[0] ?? '';
 }
 
 function checkDevices({ module, devices }: World): void {
@@ -82,41 +97,79 @@ function checkDevices({ module, devices }: World): void {
 }
 
 /** Where each variable of the source lives, for each tower that has one of its own. */
-function homes({ source, choices, towers, host }: World): Map<string, (tower: number | null) => string> {
+function homes(world: World): Map<string, (tower: number | null) => string> {
+  const { source } = world;
   const inside = new Set(towerVariables(source).map(({ id }) => id));
-  const loads = towers.map(() => 0);
+  const counts = freshCounts(world);
   const out = new Map<string, (tower: number | null) => string>();
   for (const variable of source.resources.values()) {
     if (variable.kind !== 'variable') continue;
-    const chosen = inside.has(variable.id) ? homeOf(variable, choices, towers, loads) : () => host;
+    const chosen = inside.has(variable.id)
+      ? homeOf(variable, world, counts)
+      : counterHome(variable, world, counts);
     out.set(variable.name, (tower) => mergeDevices(variable.device, chosen(tower)));
   }
   return out;
 }
 
-function homeOf(
-  variable: VariableResource,
-  choices: Choices,
-  towers: readonly string[],
-  loads: number[],
-): (tower: number | null) => string {
+/** What the balancers have counted so far. */
+interface Counts {
+  readonly elements: number[];
+  readonly bytes: number[];
+  turns: number;
+}
+
+function freshCounts({ towers, servers }: World): Counts {
+  return { elements: towers.map(() => 0), bytes: servers.map(() => 0), turns: 0 };
+}
+
+type Home = (tower: number | null) => string;
+
+function homeOf(variable: VariableResource, world: World, counts: Counts): Home {
+  const { choices, towers, servers, host } = world;
   switch (choices.home) {
     case 'tower':
       return (tower) => towers[tower ?? 0] ?? '';
     case 'parameterDevice':
-    case 'leastBytes':
       return () => choices.parameterDevice;
     case 'leastElements': {
       // The first of the least loaded; elements count, not bytes, and trainable or not does not matter.
-      const least = loads.indexOf(Math.min(...loads));
+      const least = firstLeast(counts.elements);
       const device = towers[least] ?? '';
-      const wished = mergeDevices(variable.device, device);
-      if (wished === device) loads[least] = (loads[least] ?? 0) + (elementCount(variable.shape) ?? 0);
+      if (variable.device === '') count(counts.elements, least, elementCount(variable.shape) ?? 0);
       return () => device;
+    }
+    case 'leastBytes': {
+      if (!asksServers(variable)) return () => host;
+      const least = firstLeast(counts.bytes);
+      const bytes = (elementCount(variable.shape) ?? 0) * DTYPE_BYTES[variable.dtype];
+      count(counts.bytes, least, bytes);
+      return () => servers[least] ?? '';
     }
     default:
       return unreachable(choices.home);
   }
+}
+
+/** Where what stands outside of the towers lives. */
+function counterHome(variable: VariableResource, world: World, counts: Counts): Home {
+  const { choices, servers, host } = world;
+  if (choices.counters === 'host' || !asksServers(variable)) return () => host;
+  const turn = counts.turns++;
+  return () => servers[turn % servers.length] ?? '';
+}
+
+function firstLeast(loads: readonly number[]): number {
+  return loads.indexOf(Math.min(...loads));
+}
+
+function count(loads: number[], at: number, amount: number): void {
+  loads[at] = (loads[at] ?? 0) + amount;
+}
+
+/** A device that names another job is left alone; one that names theirs, or none, is filled in. */
+function asksServers({ device }: VariableResource): boolean {
+  return [undefined, PS_JOB].includes(parseDevice(device).job);
 }
 
 function checkVariables(world: World): void {
@@ -140,6 +193,31 @@ function checkVariables(world: World): void {
   }
 }
 
+/** Each variable is read once, onto the host when small, else where the fewest elements are kept. */
+function checkCaches(world: World): void {
+  const { source, module, choices, towers, host, step } = world;
+  if (choices.reading !== 'caching') return;
+  const places = choices.caches === 'towers' ? towers : [host];
+  const loads = places.map(() => 0);
+  for (const { name, shape } of towerVariables(source)) {
+    const elements = elementCount(shape) ?? 0;
+    const least = firstLeast(loads);
+    if (elements >= 65_536) count(loads, least, elements);
+    const want = elements >= 65_536 ? places[least] : host;
+    const reads = step.filter(({ op, variable }) => op === 'ReadVariableOp' && variable === name);
+    must(reads.length <= 1, () => `${name} is read ${reads.length} times a step, not once`);
+    const [read] = reads;
+    const kept = step.filter(
+      ({ op, inputs: [input] }) =>
+        op !== 'Transfer' && input !== undefined && behindCopies(module, input.node) === read,
+    );
+    must(
+      kept.every(({ op, device }) => op === 'Identity' && device === want),
+      () => `${name} is kept on ${kept.map(({ device }) => device)}, not on ${want}`,
+    );
+  }
+}
+
 /** Each variable's gradients meet once, where the choice says, all towers' of them. */
 function checkAggregation(world: World): void {
   const { choices, towers, trained, module } = world;
@@ -158,7 +236,7 @@ function checkAggregation(world: World): void {
       broken(`${sums.length} sums of the gradients of ${name}, not 1`);
     const want = meetingPoint(choices, index, towers, world.host, home.get(name)?.(0) ?? '');
     must(sum.device === want, () => `gradients of ${name} meet on ${sum.device}, not on ${want}`);
-    const from = sum.inputs.map(({ node }) => producerBehindCopies(module, node).replica);
+    const from = sum.inputs.map(({ node }) => behindCopies(module, node).replica);
     const inOrder = towers.map((_, tower) => tower).join();
     must(
       from.join() === inOrder,
@@ -205,13 +283,6 @@ function checkMembers(members: readonly Node[], towers: readonly string[], varia
     () =>
       `members of the all-reduce of ${variable} disagree: names ${[...names]}, numbers of devices ${[...counts]}`,
   );
-}
-
-function producerBehindCopies(module: Module, id: Node['id']): Node {
-  let node = nodeOf(module.graph, id);
-  while (node.op === 'Transfer' && node.inputs[0] !== undefined)
-    node = nodeOf(module.graph, node.inputs[0].node);
-  return node;
 }
 
 /** One update for each trained variable of each set, and the step counted once, after all of them. */
@@ -282,13 +353,14 @@ function checkInference({ module, towers }: World): void {
   }
 }
 
-/** The loads that are recorded with the choices of the balancer are elements of what came before. */
-function checkLoads({ source, module, choices, towers }: World): void {
-  if (choices.home !== 'leastElements') return;
-  const loads = towers.map(() => 0);
+/** The loads that are recorded with the choices of the balancers are those of what came before. */
+function checkLoads(world: World): void {
+  const { source, module, choices } = world;
+  if (choices.home !== 'leastElements' && choices.home !== 'leastBytes') return;
+  const counts = freshCounts(world);
   for (const variable of towerVariables(source)) {
-    const before = [...loads];
-    homeOf(variable, choices, towers, loads);
+    const before = [...(choices.home === 'leastElements' ? counts.elements : counts.bytes)];
+    homeOf(variable, world, counts);
     const decision = module.decisions.find(
       ({ about, subject }) => about === 'device' && subject === variable.id,
     );
@@ -321,8 +393,7 @@ export const initialCopyLaw: Law = {
     for (const { variable, name, slot, shown } of want) {
       const write = writes.find(({ resources }) => resources[0] === variable.id);
       const source = places.find((place) => place.tower === 0 && place.name === name && place.slot === slot);
-      const from =
-        write?.inputs[0] === undefined ? undefined : producerBehindCopies(module, write.inputs[0].node);
+      const from = write?.inputs[0] === undefined ? undefined : behindCopies(module, write.inputs[0].node);
       must(
         from?.op === 'ReadVariableOp' && from.resources[0] === source?.variable.id,
         () => `${shown} is not copied from ${source?.shown}`,

@@ -1,15 +1,17 @@
 import {
-  ancestors,
   clusterDevices,
   entryNodes,
   type Module,
   type Node,
   type NodeId,
+  nodeName,
   nodeOf,
   parseDevice,
   type ResourceId,
 } from '@placewright/ir';
+import type { Choices } from '@placewright/passes';
 import { clusterOf } from '../arbitraries/cluster.js';
+import { behindCopies } from '../lowered.js';
 import { towerVariables } from '../wishes.js';
 import { type Law, must } from './law.js';
 
@@ -33,32 +35,47 @@ export const stagingLaw: Law = {
       const gets = users.filter(({ op }) => op === 'Unstage');
       const once = puts.length === 1 && gets.length === 1;
       must(once, () => `the area ${name} has ${puts.length} puts and ${gets.length} gets, not one of each`);
+      // Of moving averages, tower 0's alone are updated: the others' areas for what they change by stand idle.
+      const idle = replica !== 0 && puts.every(({ phase }) => phase === 'update');
       must(
-        users.every((node) => running.has(node.id) && node.device === device),
-        () => `the area ${name} is not used in the step, or not on ${device}`,
+        users.every((node) => running.has(node.id) !== idle && node.device === device),
+        () => `the area ${name} is ${idle ? '' : 'not '}used in the step, or not on ${device}`,
       );
     }
     const inside = towerVariables(source);
     const trained = inside.filter(({ trainable }) => trainable).length;
-    const reads = choices.reading === 'staging' ? readsOf(source, module.towers) : 0;
     const updates = source.roles.filter(({ kind }) => kind === 'update').length;
-    const gradients = choices.gradients === 'staging' ? module.towers * trained + updates : 0;
-    must(areas.length === reads + gradients, () => `${areas.length} staging areas, not ${reads + gradients}`);
+    const read = choices.reading === 'staging' ? inside.length + updates : 0;
+    const gradients = choices.gradients === 'staging' ? trained : 0;
+    const want = module.towers * (read + gradients);
+    must(areas.length === want, () => `${areas.length} staging areas, not ${want}`);
+    checkSources(module, choices);
     checkWarmUp(module);
   },
 };
 
-/** Variables that the towers read: tower 0 all, the others what their fetches need, since their averages do not move. */
-function readsOf(source: Module, towers: number): number {
-  const { step } = source.entries;
-  if (step === undefined) return 0;
-  const others = new Set<ResourceId>();
-  for (const id of ancestors(
-    source.graph,
-    step.fetches.map(({ tensor }) => tensor.node),
-  ))
-    for (const resource of nodeOf(source.graph, id).resources) others.add(resource);
-  return towerVariables(source).length + (towers - 1) * others.size;
+/** What is staged of a variable is a copy of one reading: the tower's own, or one on the host for all. */
+function checkSources(module: Module, { stagedCopy }: Choices): void {
+  const sources = new Map<ResourceId, Set<NodeId>>();
+  for (const put of module.graph.nodes.values()) {
+    const [input] = put.inputs;
+    if (put.op !== 'Stage' || put.phase !== 'staging' || input === undefined) continue;
+    const copy = behindCopies(module, input.node);
+    const read = copy.inputs[0] === undefined ? undefined : behindCopies(module, copy.inputs[0].node);
+    const variable = read?.resources[0];
+    must(
+      copy.op === 'Identity' && read?.op === 'ReadVariableOp' && variable !== undefined,
+      () => `${nodeName(put)} stages a ${copy.op} of a ${read?.op}`,
+    );
+    must(
+      stagedCopy === 'host' ? parseDevice(copy.device).type === 'CPU' : copy.device === put.device,
+      () => `what ${nodeName(put)} stages is on ${copy.device}`,
+    );
+    if (variable !== undefined) sources.set(variable, (sources.get(variable) ?? new Set()).add(copy.id));
+  }
+  if (stagedCopy === 'none') return;
+  for (const [variable, copies] of sources)
+    must(copies.size === 1, () => `${copies.size} copies of ${variable} are staged, not one`);
 }
 
 /** The warm-up changes no variable. */
