@@ -1,3 +1,4 @@
+export * from './checkpoint/index.js';
 export * from './engine.js';
 export * from './engines/registry.js';
 export * from './evaluate.js';

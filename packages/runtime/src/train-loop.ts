@@ -37,11 +37,26 @@ export interface TrainOptions {
   /** Initial values by logical name (`conv0/biases`), the same on every tower, in place of the module's own. */
   readonly initial?: ReadonlyMap<string, TensorValue>;
   readonly onStep?: (report: StepReport) => void;
+  /**
+   * Takes up an earlier run, once the variables are initialised and before anything else runs: puts back what was saved,
+   * and says what had been done. `feeds` then begin with the batch of the next step.
+   */
+  readonly resume?: (session: Session) => Promise<ResumedRun>;
+  /** Awaited after each step, with all reports so far: the time to save. */
+  readonly afterStep?: (reports: readonly StepReport[]) => Promise<void>;
   /** Ends training after the step that is running. */
   readonly signal?: AbortSignal;
 }
 
+/** An earlier run that is taken up. */
+export interface ResumedRun {
+  readonly reports: readonly StepReport[];
+  /** Whether staging areas hold what they held, so that they need not be filled. */
+  readonly warm: boolean;
+}
+
 export interface TrainResult {
+  /** Of all steps, those of an earlier run that was taken up among them. */
   readonly reports: readonly StepReport[];
   readonly reason: StopReason;
   /** Milliseconds of the steps alone. */
@@ -54,12 +69,14 @@ export interface TrainResult {
  * the engine throws.
  */
 export async function train(session: Session, options: TrainOptions): Promise<TrainResult> {
-  const { module, steps, feeds, onStep, signal } = options;
+  const { module, steps, feeds, onStep, signal, resume, afterStep } = options;
   await initialise(session, module, options.initial);
+  const earlier = await resume?.(session);
   const batches = peekable(feeds);
-  await warmUp(session, module, batches);
-  const reports: StepReport[] = [];
-  const started = performance.now();
+  const reports: StepReport[] = [...(earlier?.reports ?? [])];
+  if (earlier?.warm !== true && reports.length < steps) await warmUp(session, module, batches);
+  // The clock goes on from where the earlier run was.
+  const started = performance.now() - (reports.at(-1)?.elapsedMs ?? 0);
   const result = (reason: StopReason): TrainResult => ({
     reports,
     reason,
@@ -74,6 +91,7 @@ export async function train(session: Session, options: TrainOptions): Promise<Tr
     reports.push(report);
     onStep?.(report);
     if (!Number.isFinite(report.loss)) return result('diverged');
+    await afterStep?.(reports);
     // An engine that computes on this thread would otherwise let no signal and no timer through.
     await new Promise((resolve) => setImmediate(resolve));
   }
