@@ -1,3 +1,4 @@
+export type { ClusterStepper, ReadyNode, RunOutcome } from './cluster.js';
 export type { Named } from './feeds.js';
 export {
   createInterpreter,
@@ -9,3 +10,4 @@ export { type Kernel, type KernelContext, kernelContext } from './kernel.js';
 export { builtinKernels } from './kernels/table.js';
 export type { PureBuiltinOp } from './op-kinds.js';
 export type { Schedule } from './schedule.js';
+export { createClusterStepper } from './stepper.js';

@@ -6,6 +6,7 @@ import {
   resourceName,
   type TensorRef,
   type TensorValue,
+  variableNames,
 } from '@placewright/ir';
 import type { Frame } from './compute.js';
 import { asMap, type Named } from './feeds.js';
@@ -55,13 +56,14 @@ export interface Interpreter {
 export function createInterpreter(module: Module, options: InterpreterOptions = {}): Interpreter {
   const loaded = loadModule(module, options);
   const state = emptyState();
+  const variables = variableNames(module);
   return {
     run: (name, feeds = {}, { fetch = [], schedule } = {}) => {
       const job = loaded.job(name, feeds, fetch, '');
       return runJob({ module, state, kernels: loaded.kernels }, job, schedule);
     },
-    readVariables: () => snapshotVariables(module, state),
-    writeVariables: (values) => restoreVariables(module, state, asMap(values)),
+    readVariables: () => snapshotVariables(variables, state),
+    writeVariables: (values) => restoreVariables(variables, state, asMap(values)),
     readState: () => readState(module, state),
     writeState: (values) => writeState(module, state, values),
     stagingDepths: () => stagingDepths(module, state),

@@ -138,7 +138,8 @@ function advance(machine: Machine, flight: Flight): void {
 export function dropFlight(machine: Machine, flight: Flight): void {
   machine.flights.delete(flight);
   const isGone = (item: Item): boolean => item.flight === flight;
-  machine.ready.drop((item) => isGone(item) || (item.party?.some(isGone) ?? false));
+  // A party whose members had all come goes on without it.
+  machine.ready.drop((item) => (item.party === null ? isGone(item) : item.party.every(isGone)));
   for (const lists of [machine.parked, machine.arrivals]) {
     for (const [id, items] of lists)
       lists.set(
@@ -200,12 +201,13 @@ function arriveAtBarrier(machine: Machine, { wanted }: Group, barrier: ResourceI
 export function fire(machine: Machine, item: Item): void {
   const { flight, index, party } = item;
   const group = flight.plan.groups.get(index);
-  if (party !== null) for (const { flight: other, index: at } of party) finish(machine, other, at, []);
+  const together = party?.filter((other) => machine.flights.has(other.flight)) ?? [item];
+  if (party !== null) for (const { flight: other, index: at } of together) finish(machine, other, at, []);
   else if (group === undefined) {
     const inputs = inputsOf(flight, itemNode(item));
     finish(machine, flight, index, computeNode(machine, itemNode(item), inputs, flight.job.feeds));
   } else fireGroup(machine, flight, group);
-  for (const { flight: other } of party ?? [item]) advance(machine, other);
+  for (const { flight: other } of together) advance(machine, other);
 }
 
 function fireGroup(machine: Machine, flight: Flight, group: Group): void {

@@ -122,8 +122,9 @@ export interface ReadyList<T> {
   takeAt(index: number): T;
 }
 
-export function readyList<T>(order: ReadyView<T>['order']): ReadyList<T> {
-  let items: T[] = [];
+/** `first` is in order. */
+export function readyList<T>(order: ReadyView<T>['order'], first: readonly T[] = []): ReadyList<T> {
+  let items: T[] = [...first];
   return {
     get items() {
       return items;

@@ -70,35 +70,29 @@ export function writeVariable(state: State, variable: VariableResource, value: T
   state.variables.set(variable.id, value);
 }
 
-export function variablesOf(module: Module): Map<string, VariableResource> {
-  const named = new Map<string, VariableResource>();
-  for (const resource of module.resources.values()) {
-    if (resource.kind === 'variable') named.set(resourceName(resource), resource);
-  }
-  return named;
-}
-
-/** Copies of the initialised variables by shown name. */
-export function snapshotVariables(module: Module, state: State): Map<string, TensorValue> {
+/** Copies of the initialised ones among the variables. */
+export function snapshotVariables(
+  variables: ReadonlyMap<string, VariableResource>,
+  state: State,
+): Map<string, TensorValue> {
   const out = new Map<string, TensorValue>();
-  for (const [name, { id }] of variablesOf(module)) {
+  for (const [name, { id }] of variables) {
     const value = state.variables.get(id);
     if (value !== undefined) out.set(name, copyOf(value));
   }
   return out;
 }
 
-/** Sets variables by shown name, all or none. Throws PW_VARIABLE_UNKNOWN, PW_VARIABLE_DTYPE, PW_VARIABLE_SHAPE. */
+/** Sets some of the variables that are known by name, all or none. Throws PW_VARIABLE_UNKNOWN, PW_VARIABLE_DTYPE, PW_VARIABLE_SHAPE. */
 export function restoreVariables(
-  module: Module,
+  variables: ReadonlyMap<string, VariableResource>,
   state: State,
   values: ReadonlyMap<string, TensorValue>,
 ): void {
-  const named = variablesOf(module);
   const next: State = { variables: new Map(state.variables), areas: state.areas };
   for (const [name, value] of values) {
-    const variable = named.get(name);
-    if (variable === undefined) throw unknownVariable(name, [...named.keys()]);
+    const variable = variables.get(name);
+    if (variable === undefined) throw unknownVariable(name, [...variables.keys()]);
     checkData(name, value);
     writeVariable(next, variable, roundHalf(copyOf(value)));
   }

@@ -129,6 +129,16 @@ export function taskDevices(cluster: Cluster, { job, index: task }: TaskName): D
   );
 }
 
+/** A task as names of nodes begin with it: `worker_1`; empty for the one task of a local cluster. */
+export function taskPrefix({ job, index }: TaskName): string {
+  return job === '' ? '' : `${job}_${index}`;
+}
+
+/** A task as messages call it: `worker 1`. */
+export function taskText({ job, index }: TaskName): string {
+  return job === '' ? 'the task' : `${job} ${index}`;
+}
+
 /** The tasks of a job, in their order; none when there is no such job. */
 export function jobTasks(cluster: Cluster, job: string): TaskName[] {
   const found = cluster.jobs.find(({ name }) => name === job);

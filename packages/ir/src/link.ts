@@ -20,6 +20,10 @@ export interface LinkedTask {
  * unique. The entries of `module` join those of the tasks, round by round, with feeds and fetches called
  * `worker_1/images`: one step of all workers, as synchronous training takes it. Each task's own entries may also be run
  * by themselves, each as often as it likes, at the same time.
+ *
+ * Resources keep their names: the local variables of two workers are both called `v0/conv0/weights`. A shown name is
+ * one resource's within its kind, container and task (`unique-names`); `variableNames` says how a variable is called
+ * where several tasks have one of its name.
  */
 export interface LinkedModule {
   readonly module: Module;

@@ -4,9 +4,9 @@ import {
   builtinOps,
   type Module,
   PlacewrightError,
-  resourceName,
   type TensorValue,
   unknownVariable,
+  variableNames,
 } from '@placewright/ir';
 import type { Engine, LoadOptions, Session } from '../../engine.js';
 import { sessionClosed, tensorFinder, uninitialized } from '../../names.js';
@@ -70,9 +70,7 @@ function chosen(
   names: readonly string[] | undefined,
 ): ReadonlyMap<string, TensorValue> {
   if (names === undefined) return values;
-  const known = [...module.resources.values()].flatMap((resource) =>
-    resource.kind === 'variable' ? [resourceName(resource)] : [],
-  );
+  const known = [...variableNames(module).keys()];
   return new Map(
     names.map((name) => {
       if (!known.includes(name)) throw unknownVariable(name, known);
