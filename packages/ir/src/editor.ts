@@ -74,6 +74,8 @@ export interface NewNode {
 export interface Why {
   readonly reason: string;
   readonly from?: readonly NodeId[];
+  /** The pass whose doing it is, where the one that runs only carries out what that one has asked for. */
+  readonly pass?: string;
 }
 
 type ResourceBody<R> = R extends Resource ? Omit<R, 'id' | 'origin'> : never;
@@ -394,7 +396,7 @@ export class GraphEditor {
   }
 
   #origin(why: Why): Origin {
-    return { pass: this.#pass, from: why.from ?? [], reason: why.reason };
+    return { pass: why.pass ?? this.#pass, from: why.from ?? [], reason: why.reason };
   }
 
   #uniqueName(name: string, replica: number | null): string {

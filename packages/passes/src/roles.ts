@@ -1,4 +1,10 @@
-import { type Module, PlacewrightError, type Role, type VariableResource } from '@placewright/ir';
+import {
+  type Module,
+  PlacewrightError,
+  type Role,
+  resourceName,
+  type VariableResource,
+} from '@placewright/ir';
 
 export type RoleOf<K extends Role['kind']> = Extract<Role, { kind: K }>;
 
@@ -39,4 +45,35 @@ export function variableFinder(
     if (found !== undefined) return found;
     throw new PlacewrightError('PW_VARIABLE_UNKNOWN', `there is no variable ${JSON.stringify(variable)}`);
   };
+}
+
+/** Finds the variable that all towers share under a logical name: the one set of `v/`, or a shadow. Slots are none. */
+export function sharedVariables(module: Pick<Module, 'resources'>): ReadonlyMap<string, VariableResource> {
+  const out = new Map<string, VariableResource>();
+  for (const resource of module.resources.values()) {
+    if (resource.kind === 'variable' && resource.replica === null && resource.slotOf === null)
+      out.set(resource.name, resource);
+  }
+  return out;
+}
+
+/** The towers' own variables by logical name, each list by tower. Slots are none. */
+export function towerVariables(
+  module: Pick<Module, 'resources'>,
+): ReadonlyMap<string, readonly VariableResource[]> {
+  const out = new Map<string, VariableResource[]>();
+  for (const resource of module.resources.values()) {
+    if (resource.kind !== 'variable' || resource.replica === null || resource.slotOf !== null) continue;
+    const list = out.get(resource.name);
+    if (list === undefined) out.set(resource.name, [resource]);
+    else list.push(resource);
+  }
+  for (const list of out.values()) list.sort((a, b) => (a.replica ?? 0) - (b.replica ?? 0));
+  return out;
+}
+
+/** Shown names of all variables and slots. */
+export function shownVariableNames(module: Pick<Module, 'resources'>): Set<string> {
+  const variables = [...module.resources.values()].filter(({ kind }) => kind === 'variable');
+  return new Set(variables.map(resourceName));
 }

@@ -20,6 +20,7 @@ const CASES: Readonly<Record<string, Case>> = {
     strategy: 'parameter_server',
     options: { stagedVars: true, localParameterDevice: 'cpu' },
   },
+  'shadow-variables': { strategy: 'distributed_replicated', cluster: tasks(2, 2) },
   'aggregate-gradients': { strategy: 'replicated', options: { useNccl: false, localParameterDevice: 'gpu' } },
   'rewrite-all-reduce': { strategy: 'replicated', options: { reduction: 'mean' } },
   'clip-gradients': { strategy: 'parameter_server', training: { clip: { kind: 'globalNorm', limit: 1 } } },
@@ -27,10 +28,23 @@ const CASES: Readonly<Record<string, Case>> = {
     strategy: 'parameter_server',
     training: { optimizer: { kind: 'momentum', learningRate: 0.1, momentum: 0.9, nesterov: true } },
   },
+  'copy-shadows': { strategy: 'distributed_replicated', cluster: tasks(2, 2) },
   synchronise: { strategy: 'parameter_server', options: { localParameterDevice: 'cpu' } },
+  'await-workers': { strategy: 'parameter_server', cluster: tasks(2, 2) },
   'post-init': { strategy: 'replicated' },
+  'initialise-once': {
+    strategy: 'distributed_replicated',
+    cluster: tasks(2, 2),
+    task: { job: 'worker', index: 1 },
+  },
+  'gate-updates': { strategy: 'parameter_server', cluster: tasks(2, 2) },
   'place-rest': { strategy: 'replicated' },
   simplify: { strategy: 'replicated' },
+  'expand-barriers': {
+    strategy: 'parameter_server',
+    cluster: tasks(2, 3, 1),
+    task: { job: 'worker', index: 1 },
+  },
   legalise: { strategy: 'replicated', collectives: 'copies' },
   'insert-transfers': { strategy: 'parameter_server', options: { localParameterDevice: 'cpu' } },
 };
@@ -51,7 +65,8 @@ describe('each pass', () => {
 /** One negative case for each pass: where it must leave things alone, or say what is wrong. */
 describe('each pass leaves alone', () => {
   it('has a case for every pass', () => {
-    const text = readFileSync(import.meta.filename, 'utf8');
+    const files = ['passes.test.ts', 'cluster-passes.test.ts'];
+    const text = files.map((file) => readFileSync(join(import.meta.dirname, file), 'utf8')).join('');
     for (const { name } of PASSES) expect(text, name).toMatch(new RegExp(`it\\('${name}: `));
   });
 

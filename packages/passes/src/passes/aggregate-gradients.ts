@@ -11,7 +11,7 @@ import {
 } from '@placewright/ir';
 import { hostDevice, towerDevices } from '../devices.js';
 import { definePass } from '../pass.js';
-import { gradientsByVariable, type RoleOf, variableFinder } from '../roles.js';
+import { gradientsByVariable, type RoleOf, sharedVariables, variableFinder } from '../roles.js';
 import { addScaled } from '../scale.js';
 
 const PASS = 'aggregate-gradients';
@@ -43,15 +43,17 @@ export const aggregateGradients = definePass<Options>({
   run: (module, options, { registry, ...site }) =>
     edit(module, registry, PASS, (editor) => {
       const find = variableFinder(module);
+      const shared = sharedVariables(module);
       let index = 0;
       for (const [variable, gradients] of gradientsByVariable(module)) {
         checkGradients(module, variable, gradients);
         const devices = {
           host: hostDevice(site),
           towers: towerDevices(site),
-          home: find({ variable, replica: gradients[0]?.replica ?? null }).device,
+          home: (shared.get(variable) ?? find({ variable, replica: gradients[0]?.replica ?? null })).device,
         };
-        for (const role of aggregate(editor, { variable, gradients, options, index }, devices)) {
+        const meeting: Meeting = { variable, gradients, options, index, once: shared.has(variable) };
+        for (const role of aggregate(editor, meeting, devices)) {
           editor.addRole(role, { reason: `${options.kind} aggregation of ${variable}` });
         }
         index += 1;
@@ -62,7 +64,7 @@ export const aggregateGradients = definePass<Options>({
 interface Devices {
   readonly host: DeviceName;
   readonly towers: readonly DeviceName[];
-  /** Where the variable lives. */
+  /** Where what is updated lives. */
   readonly home: DeviceName;
 }
 
@@ -73,6 +75,8 @@ interface Meeting {
   readonly options: Options;
   /** Place of the variable among those with gradients. */
   readonly index: number;
+  /** Whether the towers share what is updated, so that the result is applied once. */
+  readonly once: boolean;
 }
 
 /** Where copies meet, and why there. */
@@ -92,7 +96,7 @@ function checkGradients(module: Module, variable: string, gradients: readonly Ro
 }
 
 function aggregate(editor: GraphEditor, meeting: Meeting, devices: Devices): Role[] {
-  const { variable, gradients, options } = meeting;
+  const { variable, gradients, options, once } = meeting;
   const perTower = (tensorOf: (own: TensorRef, tower: number) => TensorRef): Role[] =>
     gradients.map(({ replica, tensor }, tower) => ({
       kind: 'aggregated',
@@ -107,19 +111,23 @@ function aggregate(editor: GraphEditor, meeting: Meeting, devices: Devices): Rol
       const node = addAllReduce(editor, meeting);
       return perTower((_own, port) => ({ node, port }));
     }
-    case 'copyBesideVariable': {
-      const place: Place = { device: devices.home, rule: 'beside the variable', candidates: [] };
-      return [{ kind: 'aggregated', replica: null, variable, tensor: addCopies(editor, meeting, place) }];
-    }
-    case 'copyOnHost': {
-      const place: Place = { device: devices.host, rule: 'on the host', candidates: [] };
-      const tensor = addCopies(editor, meeting, place);
-      return perTower(() => tensor);
-    }
+    case 'copyBesideVariable':
+    case 'copyOnHost':
     case 'copyInTurn': {
-      const tensor = addCopies(editor, meeting, inTurn(devices, meeting.index));
-      return perTower(() => tensor);
+      const tensor = addCopies(editor, meeting, placeOf(options.kind, meeting, devices));
+      return once ? [{ kind: 'aggregated', replica: null, variable, tensor }] : perTower(() => tensor);
     }
+  }
+}
+
+function placeOf(kind: Extract<Aggregation, `copy${string}`>, { index }: Meeting, devices: Devices): Place {
+  switch (kind) {
+    case 'copyBesideVariable':
+      return { device: devices.home, rule: 'beside the variable', candidates: [] };
+    case 'copyOnHost':
+      return { device: devices.host, rule: 'on the host', candidates: [] };
+    case 'copyInTurn':
+      return inTurn(devices, index);
   }
 }
 

@@ -1,11 +1,9 @@
 import {
   edit,
   type GraphEditor,
-  type Module,
   type NodeId,
   type OptimizerSpec,
   type ResourceId,
-  resourceName,
   scalar,
   type TensorRef,
   unreachable,
@@ -13,7 +11,7 @@ import {
 } from '@placewright/ir';
 import { addToStep } from '../entries.js';
 import { definePass } from '../pass.js';
-import { type RoleOf, rolesOf, variableFinder } from '../roles.js';
+import { type RoleOf, rolesOf, shownVariableNames, variableFinder } from '../roles.js';
 
 const PASS = 'apply-gradients';
 
@@ -46,7 +44,7 @@ export const applyGradients = definePass<Options>({
   preserves: 'all',
   run: (module, options, { registry }) =>
     edit(module, registry, PASS, (editor) => {
-      const shared: Shared = { constants: new Map(), names: shownNames(module), initializers: [] };
+      const shared: Shared = { constants: new Map(), names: shownVariableNames(module), initializers: [] };
       const find = variableFinder(module);
       const applied = towerByTower(rolesOf(module, 'aggregated')).map((role) => {
         const variable = find(role);
@@ -87,10 +85,6 @@ function startSlots(editor: GraphEditor, initializers: readonly NodeId[]): void 
     { ...init, rounds: [[...first, ...initializers], ...rest] },
     { reason: 'slots have initial values' },
   );
-}
-
-function shownNames(module: Module): Set<string> {
-  return new Set([...module.resources.values()].filter(({ kind }) => kind === 'variable').map(resourceName));
 }
 
 function addUpdate(

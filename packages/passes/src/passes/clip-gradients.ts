@@ -8,6 +8,7 @@ import {
   type TensorRef,
   type VariableResource,
 } from '@placewright/ir';
+import { hostDevice, isOfTask, type Site } from '../devices.js';
 import { definePass } from '../pass.js';
 import { type RoleOf, rolesOf, variableFinder } from '../roles.js';
 
@@ -20,7 +21,8 @@ interface Options extends Record<string, string | number> {
 
 /**
  * Clips gradients after aggregation. `value`: each element to ±limit, as the original. `globalNorm`: all gradients of
- * one update together by limit/max(limit, norm), as `tf.clip_by_global_norm`. A clipped gradient lies with its variable.
+ * one update together by limit/max(limit, norm), as `tf.clip_by_global_norm`. Each is clipped beside its variable, or on
+ * the host where that belongs to another task.
  */
 export const clipGradients = definePass<Options>({
   name: PASS,
@@ -32,10 +34,10 @@ export const clipGradients = definePass<Options>({
   requires: ['resource-colocated'],
   establishes: [],
   preserves: 'all',
-  run: (module, { kind, limit }, { registry }) =>
+  run: (module, { kind, limit }, { registry, ...site }) =>
     edit(module, registry, PASS, (editor) => {
       const clipped = new Map<RoleOf<'aggregated'>, TensorRef>();
-      const find = variableFinder(module);
+      const find = placeFinder(module, site);
       switch (kind) {
         case 'none':
           return;
@@ -47,7 +49,7 @@ export const clipGradients = definePass<Options>({
           for (const roles of updates(module))
             clipByGlobalNorm(
               editor,
-              roles.map((role) => ({ role, variable: find(role) })),
+              roles.map((role) => ({ role, place: find(role) })),
               limit,
               clipped,
             );
@@ -63,6 +65,17 @@ export const clipGradients = definePass<Options>({
     }),
 });
 
+/** Where a gradient is clipped, and the scope of its variable. */
+type Place = Pick<VariableResource, 'scope' | 'device'>;
+
+function placeFinder(module: Module, site: Site): (role: RoleOf<'aggregated'>) => Place {
+  const find = variableFinder(module);
+  return (role) => {
+    const { scope, device } = find(role);
+    return { scope, device: isOfTask(device, site) ? device : hostDevice(site) };
+  };
+}
+
 /** Aggregated gradients that are applied together: one list per tower that applies, or one for all. */
 function updates(module: Module): RoleOf<'aggregated'>[][] {
   const lists = new Map<number | null, RoleOf<'aggregated'>[]>();
@@ -77,23 +90,23 @@ function updates(module: Module): RoleOf<'aggregated'>[][] {
 function clipByValue(
   editor: GraphEditor,
   role: RoleOf<'aggregated'>,
-  variable: VariableResource,
+  place: Place,
   limit: number,
 ): TensorRef {
-  const add = adder(editor, role, variable);
+  const add = adder(editor, role, place);
   const [lo, hi] = [-limit, limit].map((value) => add('Const', [], { value: scalar('float32', value) }));
   return lo === undefined || hi === undefined ? role.tensor : add('ClipByValue', [role.tensor, lo, hi]);
 }
 
-function adder(editor: GraphEditor, role: RoleOf<'aggregated'>, variable: VariableResource) {
+function adder(editor: GraphEditor, role: RoleOf<'aggregated'>, { scope, device }: Place) {
   return (op: string, inputs: readonly TensorRef[], attrs = {}): TensorRef => ({
     node: editor.addNode(
       {
         op,
-        name: `clip/${variable.scope === '' ? '' : `${variable.scope}/`}${role.variable}/${op}`,
+        name: `clip/${scope === '' ? '' : `${scope}/`}${role.variable}/${op}`,
         inputs,
         attrs,
-        device: variable.device,
+        device,
         variable: role.variable,
         phase: 'aggregate',
       },
@@ -106,16 +119,14 @@ function adder(editor: GraphEditor, role: RoleOf<'aggregated'>, variable: Variab
 /** norm = √(2·Σ L2Loss(g)); every g is multiplied by limit / max(norm, limit). */
 function clipByGlobalNorm(
   editor: GraphEditor,
-  gradients: readonly { readonly role: RoleOf<'aggregated'>; readonly variable: VariableResource }[],
+  gradients: readonly { readonly role: RoleOf<'aggregated'>; readonly place: Place }[],
   limit: number,
   clipped: Map<RoleOf<'aggregated'>, TensorRef>,
 ): void {
   const [first] = gradients;
   if (first === undefined) return;
-  const halves = gradients.map(({ role, variable }) =>
-    adder(editor, role, variable)('L2Loss', [role.tensor]),
-  );
-  const common = { device: first.variable.device, phase: 'aggregate' as const };
+  const halves = gradients.map(({ role, place }) => adder(editor, role, place)('L2Loss', [role.tensor]));
+  const common = { device: first.place.device, phase: 'aggregate' as const };
   const where = first.role.replica === null ? 'clip/global_norm' : `clip/v${first.role.replica}/global_norm`;
   const why = { reason: "the gradients' global norm", from: gradients.map(({ role }) => role.tensor.node) };
   const add = (op: string, inputs: readonly TensorRef[], attrs = {}): TensorRef => {
@@ -127,6 +138,6 @@ function clipByGlobalNorm(
   ]);
   const most = add('Const', [], { value: scalar('float32', limit) });
   const factor = add('RealDiv', [most, add('Maximum', [norm, most])]);
-  for (const { role, variable } of gradients)
-    clipped.set(role, adder(editor, role, variable)('Mul', [role.tensor, factor]));
+  for (const { role, place } of gradients)
+    clipped.set(role, adder(editor, role, place)('Mul', [role.tensor, factor]));
 }

@@ -1,19 +1,13 @@
-import {
-  edit,
-  entryNodes,
-  type Module,
-  type NodeId,
-  type ResourceEffect,
-  type ResourceId,
-} from '@placewright/ir';
+import { edit, entryNodes } from '@placewright/ir';
+import { leadsTo, type VariableAccess, variableAccesses } from '../accesses.js';
 import { definePass } from '../pass.js';
 
 const PASS = 'synchronise';
 
 /**
- * Orders the reads and writes of each variable within a step: every write waits for every read, and writes follow one
- * another. The original leaves this open, and its reference variables then race (an update can change what a read
- * still aliases).
+ * Orders the reads and writes of each variable within a step: a write waits for all reads that do not themselves wait
+ * for a write, and writes follow one another. The original leaves this open, and its reference variables then race (an
+ * update can change what a read still aliases).
  */
 export const synchronise = definePass<Record<never, never>>({
   name: PASS,
@@ -24,40 +18,38 @@ export const synchronise = definePass<Record<never, never>>({
   preserves: 'all',
   run: (module, _options, { registry }) =>
     edit(module, registry, PASS, (editor) => {
-      const effectsOf = (op: string): readonly ResourceEffect[] => {
-        const effect = registry.ops.get(op)?.effect;
-        return effect?.kind === 'resources' ? effect.effects : [];
-      };
-      for (const { reads, writes } of accesses(module, effectsOf).values()) {
-        writes.forEach((write, i) => {
-          const before = i === 0 ? reads : [...reads, writes[i - 1] ?? write];
-          for (const id of before) {
-            if (id === write || editor.node(write).inputs.some(({ node }) => node === id)) continue;
-            editor.addControl(write, id, { reason: 'writes after all of the step have read', from: [id] });
-          }
-        });
+      const { step } = module.entries;
+      if (step === undefined) return;
+      const accesses = variableAccesses(module, registry, entryNodes(module, step));
+      for (const list of accesses.byVariable.values()) {
+        for (const [before, after] of neighbours(list)) {
+          if (editor.node(after.node).inputs.some(({ node }) => node === before.node)) continue;
+          if (after.effect === 'read' && leadsTo(accesses, before.node, after.node)) continue;
+          editor.addControl(after.node, before.node, { reason: REASONS[after.effect], from: [before.node] });
+        }
       }
     }),
 });
 
-/** Nodes of the step that read and write each variable, writes in order of insertion. */
-function accesses(
-  module: Module,
-  effectsOf: (op: string) => readonly ResourceEffect[],
-): Map<ResourceId, { reads: NodeId[]; writes: NodeId[] }> {
-  const out = new Map<ResourceId, { reads: NodeId[]; writes: NodeId[] }>();
-  const { step } = module.entries;
-  if (step === undefined) return out;
-  const running = entryNodes(module, step);
-  for (const node of module.graph.nodes.values()) {
-    if (!running.has(node.id)) continue;
-    const effects = effectsOf(node.op);
-    node.resources.forEach((id, i) => {
-      const access = out.get(id) ?? { reads: [], writes: [] };
-      out.set(id, access);
-      if (effects[i] === 'read') access.reads.push(node.id);
-      if (effects[i] === 'write') access.writes.push(node.id);
-    });
+const REASONS = {
+  write: 'writes after all of the step have read',
+  read: 'reads what has been written before',
+} as const satisfies Record<VariableAccess['effect'], string>;
+
+/** Pairs to order: a write after all reads since the last write, or after that write; a read after the last write. */
+function neighbours(list: readonly VariableAccess[]): (readonly [VariableAccess, VariableAccess])[] {
+  const pairs: (readonly [VariableAccess, VariableAccess])[] = [];
+  let written: VariableAccess | null = null;
+  let reads: VariableAccess[] = [];
+  for (const access of list) {
+    if (written !== null && (access.effect === 'read' || reads.length === 0)) pairs.push([written, access]);
+    if (access.effect === 'read') {
+      reads.push(access);
+      continue;
+    }
+    for (const read of reads) pairs.push([read, access]);
+    written = access;
+    reads = [];
   }
-  return out;
+  return pairs;
 }

@@ -60,7 +60,10 @@ export interface Contract {
   /** Steps by which the gradient that an update takes is behind the step that computed it. */
   readonly staleGradients: number;
   readonly reduction: Reduction | 'none';
-  /** Whether the towers' trainable variables and their slots are bit-equal after every step (moving averages are tower 0's alone). */
+  /**
+   * Whether the trainable variables of all towers, of all workers, and their slots are bit-equal after every step (moving
+   * averages are tower 0's alone).
+   */
   readonly replicasStayEqual: boolean;
   /**
    * How the updates of several workers come together: `none` without other workers, `add` where each worker's update
@@ -96,14 +99,16 @@ export interface Strategy {
 }
 
 export function contractOf(choices: Choices): Contract {
+  const { variables, aggregation, initialCopy, update, synchronisation } = choices;
+  const apart = update === 'shadows' && synchronisation !== 'synchronous';
   return {
     staleReads: choices.reading === 'staging' ? 1 : 0,
     staleGradients: choices.gradients === 'staging' ? 1 : 0,
-    reduction: choices.aggregation === 'none' ? 'none' : choices.reduction,
-    replicasStayEqual:
-      choices.variables === 'shared' || (choices.aggregation !== 'none' && choices.initialCopy !== 'none'),
-    workers: choices.synchronisation === 'none' ? 'none' : 'add',
-    permittedSkew: choices.synchronisation === 'asynchronous' ? 'otherWorkers' : 'none',
+    reduction: aggregation === 'none' ? 'none' : choices.reduction,
+    // Without a barrier at its end, a worker can copy a shadow that another one has updated for its next step already.
+    replicasStayEqual: variables === 'shared' || (aggregation !== 'none' && initialCopy !== 'none' && !apart),
+    workers: synchronisation === 'none' ? 'none' : 'add',
+    permittedSkew: synchronisation === 'asynchronous' ? 'otherWorkers' : 'none',
     wireRounding: 'none',
     saved: choices.saved,
   };

@@ -316,7 +316,7 @@ const TOWERS: readonly Fault[] = [
     edits: [
       {
         file: 'strategies/pipeline.js',
-        find: "...(choices.reading === 'staging' ? [callPass(stageVariables)] : []),",
+        find: "...(choices.reading === 'staging' ? [callPass(stageVariables, { copy: choices.stagedCopy })] : []),",
         replace: '',
       },
     ],
@@ -363,7 +363,7 @@ const TOWERS: readonly Fault[] = [
     edits: [
       {
         file: 'passes/synchronise.js',
-        find: "editor.addControl(write, id, { reason: 'writes after all of the step have read', from: [id] });",
+        find: 'editor.addControl(after.node, before.node, { reason: REASONS[after.effect], from: [before.node] });',
         replace: '',
       },
       { file: 'passes/synchronise.js', find: "establishes: ['no-race'],", replace: 'establishes: [],' },
