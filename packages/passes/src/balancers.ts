@@ -61,6 +61,11 @@ export function inTurn(turns: number, count: number): number {
   return turns % count;
 }
 
+/** How many of those turns each of them has had. */
+export function turnsEach(turns: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => Math.floor((turns + count - 1 - i) / count));
+}
+
 /** How many turns the parameter servers have had: what is placed next in turn goes on from here. */
 export function turnsTaken(decisions: readonly Decision[]): number {
   return decisions.filter(({ rule }) => rule === BALANCING.inTurn).length;

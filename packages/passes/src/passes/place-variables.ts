@@ -15,7 +15,15 @@ import {
   resourceName,
   type VariableResource,
 } from '@placewright/ir';
-import { BALANCING, balance, inTurn, turnsTaken, variableBytes, variableElements } from '../balancers.js';
+import {
+  BALANCING,
+  balance,
+  inTurn,
+  turnsEach,
+  turnsTaken,
+  variableBytes,
+  variableElements,
+} from '../balancers.js';
 import { hostDevice, needServers, type Site, towerDevices } from '../devices.js';
 import { definePass } from '../pass.js';
 import { rolesOf } from '../roles.js';
@@ -142,8 +150,8 @@ function serversInTurn(devices: readonly DeviceName[], taken: number, host: Devi
   return ({ device }) => {
     if (!mayBeServer(device)) return plain(host, 'beside the host');
     const n = devices.length;
-    const had = devices.map((_, i) => Math.floor((turns + n - 1 - i) / n));
-    const found = proposal(devices, had, inTurn(turns, n), BALANCING.inTurn, true);
+    const at = inTurn(turns, n);
+    const found = proposal(devices, turnsEach(turns, n), at, BALANCING.inTurn, true);
     turns += 1;
     return found;
   };
