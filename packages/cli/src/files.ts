@@ -153,6 +153,15 @@ function guardWrite<T>(path: string, body: () => T): T {
   }
 }
 
+/** What `body` gives; an error of it says that it is of the file. */
+export function ofFile<T>(file: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw error instanceof PlacewrightError ? error.at({ file }) : error;
+  }
+}
+
 /** Throws PW_FILE_SAME when two outputs would overwrite each other. */
 export function checkDistinct(paths: readonly (string | undefined)[]): void {
   const seen = new Set<string>();

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { Command, type CommanderError } from 'commander';
+import { checkpointCommand } from './commands/checkpoint.js';
 import { type CommandContext, formatExamples } from './commands/command.js';
 import { compileCommand } from './commands/compile.js';
 import { enginesCommand } from './commands/engines.js';
@@ -17,6 +18,7 @@ const COMMANDS: readonly ((context: CommandContext) => Command)[] = [
   trainCommand,
   compileCommand,
   verifyCommand,
+  checkpointCommand,
   strategiesCommand,
   passesCommand,
   modelsCommand,

@@ -9,7 +9,14 @@ import { checkModuleWritable, constantsPath, writeModule } from '../module-files
 import { addOptions, readOptions } from '../options/command-line.js';
 import { warnOfIgnored } from '../options/ignored.js';
 import { type ModelSettings, modelSettings } from '../options/settings.js';
-import { FILE_OPTIONS, MODEL_OPTIONS, type OptionValues, RUN_OPTIONS } from '../options/table.js';
+import {
+  CHECKPOINT_OPTIONS,
+  FILE_OPTIONS,
+  MODEL_OPTIONS,
+  type OptionValues,
+  RUN_OPTIONS,
+} from '../options/table.js';
+import { openCheckpoints, planCheckpoints } from '../train/checkpoints.js';
 import { loadData } from '../train/data.js';
 import { lowerWithProgress } from '../train/lower-progress.js';
 import { printOutcome, printStart, warnOfLoss, warnOfSum, writeOutputs } from '../train/output.js';
@@ -38,11 +45,15 @@ export function trainCommand({ io, finish }: CommandContext): Command {
       "tf_cnn_benchmarks' options and recorded tensors; prints the losses and the norms of the final variables",
     ],
     [
+      'placewright train --model lenet --num-gpus 2 --checkpoint-dir run --save-every 100 --resume',
+      'go on from the last checkpoint of a folder, if there is one: to be started again after any end',
+    ],
+    [
       'placewright train --model lenet --num-gpus 2 --steps 20 --trace trace.json',
       'see on a time line how the devices overlap',
     ],
   ]);
-  addOptions(command, { ...MODEL_OPTIONS, ...RUN_OPTIONS, ...FILE_OPTIONS });
+  addOptions(command, { ...MODEL_OPTIONS, ...RUN_OPTIONS, ...CHECKPOINT_OPTIONS, ...FILE_OPTIONS });
   return command
     .option('--options <file>', "options from a JSON file, by tf_cnn_benchmarks' names; flags go first")
     .option('--json', 'print the result as JSON')
@@ -76,16 +87,19 @@ async function trainOnce(
   const engine = findEngine(options.engine ?? 'embedded');
   checkTowers(engine, settings);
   checkOutputs(options);
+  const files = await openCheckpoints(io, options);
   const data = loadData(settings, options.tensors);
   const steps = stepsOf(options, settings, data);
   const silent = display.quiet || (display.json && !io.stderr.isTerminal);
   const lowered = lowerWithProgress(io, settings, { silent });
   warnOfSum(io, settings, lowered.compilation);
   if (options.out !== undefined) writeModule(options.out, lowered.compilation.module);
+  const plan = { settings, data, steps, lowered };
+  const checkpoints = planCheckpoints(io, files, { ...plan, compilation: lowered.compilation });
   const run = await withSession(engine, lowered, options, (session) => {
     if (!display.json)
-      printStart(io, { settings, engine, data, steps, lowered, binding: formatBinding(session.bindings) });
-    return runTraining(io, session, { settings, engine: engine.name, data, steps, lowered, display });
+      printStart(io, { ...plan, engine, checkpoints, binding: formatBinding(session.bindings) });
+    return runTraining(io, session, { ...plan, engine: engine.name, checkpoints, display });
   });
   writeOutputs(options, run);
   printOutcome(io, options, run, display);

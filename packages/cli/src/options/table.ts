@@ -57,6 +57,17 @@ export const RUN_OPTIONS = {
   epochs: { kind: 'number', min: 1e-6, max: 1e6, also: ['numEpochs'], summary: 'how often to go through the images, instead of --steps' },
 } as const satisfies Readonly<Record<string, OptionDecl>>;
 
+/** What `train` saves, and begins with; of files and folders, an options file may name these too. */
+// biome-ignore format: one line an option
+export const CHECKPOINT_OPTIONS = {
+  checkpointDir: { kind: 'word', value: 'folder', also: ['trainDir'], summary: 'save checkpoints into a folder, the last when training ends' },
+  saveEvery: { kind: 'count', min: 1, max: 1e9, byDefault: '100', summary: 'steps from one checkpoint to the next' },
+  keep: { kind: 'count', min: 1, max: 1e6, byDefault: '5', summary: 'checkpoints that stay in the folder: the latest' },
+  resume: { kind: 'flag', summary: 'go on from the last whole checkpoint of the folder; without one, begin' },
+  checkpoint: { kind: 'word', value: 'file', also: ['pretrainDir'], summary: 'begin with the variables of a checkpoint, of any strategy' },
+  freshSlots: { kind: 'flag', summary: "begin the optimizer's slots anew where the checkpoint is of another optimizer" },
+} as const satisfies Readonly<Record<string, OptionDecl>>;
+
 /** Files that `train` reads and writes. They are named on the command line only. */
 // biome-ignore format: one line an option
 export const FILE_OPTIONS = {
@@ -66,7 +77,7 @@ export const FILE_OPTIONS = {
   trace: { kind: 'file', value: 'file', summary: 'write what each device did when, for chrome://tracing or ui.perfetto.dev' },
 } as const satisfies Readonly<Record<string, OptionDecl>>;
 
-export const ALL_OPTIONS = { ...MODEL_OPTIONS, ...RUN_OPTIONS, ...FILE_OPTIONS } as const;
+export const ALL_OPTIONS = { ...MODEL_OPTIONS, ...RUN_OPTIONS, ...CHECKPOINT_OPTIONS, ...FILE_OPTIONS } as const;
 
 type ValueOf<D> = D extends { kind: 'choice'; of: readonly (infer C)[] }
   ? C

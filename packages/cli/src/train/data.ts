@@ -18,8 +18,8 @@ const TEST_BATCH = 500;
 /** What a run is fed. */
 export interface RunData {
   readonly name: string;
-  /** A batch for all towers, for each step. */
-  readonly feeds: () => Iterator<Feeds>;
+  /** A batch for all towers, for each step, from one of them on. */
+  readonly feeds: (start?: number) => Iterator<Feeds>;
   /** Initial values by logical name; empty for the model's own. */
   readonly initial: ReadonlyMap<string, TensorValue>;
   /** Images to train with; null where every step takes the same batch. */
@@ -38,7 +38,8 @@ export function loadData(settings: ModelSettings, tensorsFile?: string): RunData
   const dataset = loadDataset(settings);
   return {
     name: dataset.name,
-    feeds: () => mapIterator(batches(dataset.train, { batchSize: rows, seed: settings.seed }), asFeeds),
+    feeds: (start = 0) =>
+      mapIterator(batches(dataset.train, { batchSize: rows, seed: settings.seed, start }), asFeeds),
     initial: new Map(),
     trainCount: dataset.train.count,
     test: {

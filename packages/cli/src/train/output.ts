@@ -8,6 +8,7 @@ import type { OptionValues } from '../options/table.js';
 import { reportPage } from '../report/page.js';
 import { formatDuration, formatLoss, formatMs, formatPercent, plural } from '../ui/numbers.js';
 import { printWarning } from '../ui/warning.js';
+import type { CheckpointPlan } from './checkpoints.js';
 import type { RunData } from './data.js';
 import { deviceTable, type RunReport } from './run-report.js';
 import type { TrainingRun } from './run-training.js';
@@ -34,10 +35,11 @@ export function printStart(
     readonly data: RunData;
     readonly steps: number;
     readonly lowered: Lowered;
+    readonly checkpoints: CheckpointPlan;
     readonly binding: string;
   },
 ): void {
-  const { settings, engine, data, steps, lowered } = start;
+  const { settings, engine, data, steps, lowered, checkpoints } = start;
   const { module, records } = lowered.compilation;
   const { numGpus, batchSize, model, strategy } = settings;
   const images = data.trainCount === null ? data.name : `${data.name}, ${plural(data.trainCount, 'image')}`;
@@ -46,6 +48,7 @@ export function printStart(
     `compiled in ${formatMs(lowered.ms)} ms: ${plural(module.graph.nodes.size, 'node')} after ${plural(records.length, 'pass', 'passes')}`,
     `engine ${engine.name}:`,
     ...start.binding.split('\n').map((line) => `  ${line}`),
+    ...(checkpoints.text === '' ? [] : [checkpoints.text]),
   ];
   printLine(io.stdout, lines.join('\n'));
 }
@@ -93,7 +96,7 @@ export function printOutcome(
         ]),
     outcomeText(report),
     ...traceLines(run.trace),
-    ...fileLines(options),
+    ...fileLines(options, run),
   ];
   printLine(io.stdout, lines.join('\n'));
 }
@@ -120,11 +123,12 @@ function traceLines(trace: readonly TraceEvent[]): string[] {
   ];
 }
 
-function fileLines({ out, report, trace }: OptionValues): string[] {
+function fileLines({ out, report, trace }: OptionValues, { checkpoint }: TrainingRun): string[] {
   return [
     ...(out === undefined ? [] : [`Lowered graph: ${out}`]),
     ...(report === undefined ? [] : [`Report page:   ${report}`]),
     ...(trace === undefined ? [] : [`Trace:         ${trace}`]),
+    ...(checkpoint === null ? [] : [`Checkpoint:    ${checkpoint}`]),
   ];
 }
 
@@ -149,6 +153,6 @@ function runJson({ accumulate = 'float32', out, report: page, trace }: OptionVal
     ...placement,
     ...(run.trace.length === 0 ? {} : { trace: summarizeTrace(run.trace, 'step') }),
     finalNorms: jsonObject(norms),
-    files: { out, report: page, trace },
+    files: { out, report: page, trace, ...(run.checkpoint === null ? {} : { checkpoint: run.checkpoint }) },
   };
 }

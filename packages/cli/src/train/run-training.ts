@@ -11,6 +11,7 @@ import type { Lowered } from '../lower.js';
 import { conflict, type ModelSettings } from '../options/settings.js';
 import type { OptionValues } from '../options/table.js';
 import { createProgress } from '../ui/progress.js';
+import type { CheckpointPlan } from './checkpoints.js';
 import type { RunData } from './data.js';
 import { type Interrupts, listenForInterrupts } from './interrupt.js';
 import { testText, trainMeter } from './progress-text.js';
@@ -27,6 +28,7 @@ export interface TrainingPlan {
   readonly data: RunData;
   readonly steps: number;
   readonly lowered: Lowered;
+  readonly checkpoints: CheckpointPlan;
   readonly display: { readonly json: boolean; readonly quiet: boolean };
 }
 
@@ -36,6 +38,8 @@ export interface TrainingRun {
   /** L2 norms of the final variables by shown name. */
   readonly norms: ReadonlyMap<string, number>;
   readonly trace: readonly TraceEvent[];
+  /** Path of the last checkpoint; null where none is saved. */
+  readonly checkpoint: string | null;
   /** Whether every step took the same recorded batch. */
   readonly recorded: boolean;
 }
@@ -63,10 +67,12 @@ export async function runTraining(io: Io, session: Session, plan: TrainingPlan):
   const interrupts = listenForInterrupts(io, display);
   try {
     const meter = trainMeter(plan.steps);
+    for (const report of plan.checkpoints.earlier) meter.add(report);
     const result = await train(session, {
       module: plan.lowered.compilation.module,
       steps: plan.steps,
-      feeds: plan.data.feeds(),
+      feeds: plan.data.feeds(plan.checkpoints.startBatch),
+      ...plan.checkpoints.hooks(session),
       initial: plan.data.initial,
       signal: interrupts.signal,
       onStep(report) {
@@ -75,6 +81,7 @@ export async function runTraining(io: Io, session: Session, plan: TrainingPlan):
       },
     });
     if (result.reports.length > 0) progress.finish(meter.endText);
+    const checkpoint = await plan.checkpoints.finish(session, result);
     const trace = session.takeTrace();
     const test = result.reason === 'done' ? await testModel(session, plan, progress, interrupts) : null;
     const norms = variableNorms(await session.readVariables());
@@ -87,7 +94,7 @@ export async function runTraining(io: Io, session: Session, plan: TrainingPlan):
       result: interrupts.signal.aborted ? { ...result, reason: 'stopped' } : result,
       test,
     });
-    return { report, norms, trace, recorded: plan.data.trainCount === null };
+    return { report, norms, trace, checkpoint, recorded: plan.data.trainCount === null };
   } finally {
     interrupts.dispose();
   }
