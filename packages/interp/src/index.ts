@@ -1,4 +1,10 @@
 export type { ClusterStepper, ReadyNode, RunOutcome } from './cluster.js';
+export {
+  type ClusterInterpreter,
+  type ClusterInterpreterOptions,
+  createClusterInterpreter,
+  taskVariables,
+} from './cluster-interpreter.js';
 export type { Named } from './feeds.js';
 export {
   createInterpreter,
