@@ -1,5 +1,7 @@
 // The benchmarks compare with a TensorFlow session where TensorFlow can be had: `tensorflow-cpu` in a virtual
-// environment of the project's own (.venv-tensorflow), made on first use. Nothing else needs it.
+// environment of the project's own (.venv-tensorflow), made on first use. A test reads checkpoints with the `safetensors`
+// of the same environment: that alone is installed by `npm test` where it was asked for, by CI=true or
+// PLACEWRIGHT_SETUP=1; anywhere else a line says what to type, and the test is skipped. Nothing else needs either.
 // By hand: `node scripts/setup-tensorflow.mjs`. PLACEWRIGHT_PYTHON names the Python (3.9 or newer) to make it with.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,36 +9,61 @@ import { fileURLToPath } from 'node:url';
 import { root, run, step } from './lib/run.mjs';
 
 export const TENSORFLOW_VERSION = '2.21.0';
+export const SAFETENSORS_VERSION = '0.7.0';
 const venv = join(root, '.venv-tensorflow');
 const python = join(venv, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
 
-const works = async () =>
-  existsSync(python) && (await run(python, ['-c', 'import tensorflow'], { quiet: true })).code === 0;
+/** A package with what it is imported as, pinned. */
+const TENSORFLOW = {
+  name: `tensorflow-cpu==${TENSORFLOW_VERSION}`,
+  module: 'tensorflow',
+  title: 'tensorflow-cpu',
+};
+const SAFETENSORS = {
+  name: `safetensors[numpy]==${SAFETENSORS_VERSION}`,
+  module: 'safetensors.numpy',
+  title: 'safetensors',
+};
 
-/** The virtual environment's Python, made when missing and possible; undefined, with the reason printed, when not. */
-export async function ensureTensorFlow() {
-  if (await works()) return python;
+const has = async ({ module }) =>
+  existsSync(python) && (await run(python, ['-c', `import ${module}`], { quiet: true })).code === 0;
+
+/** Makes the virtual environment, where it is missing and can be made, with the reason printed when not. */
+async function ensureVenv(title) {
+  if (existsSync(python)) return true;
   const base = process.env.PLACEWRIGHT_PYTHON ?? 'python3';
   const found = await run(base, ['-c', 'import sys; sys.exit(sys.version_info < (3, 9))'], { quiet: true });
   if (found.code !== 0) {
-    console.log(`TensorFlow: no Python 3.9 or newer as "${base}"; name one in PLACEWRIGHT_PYTHON`);
-    return undefined;
+    console.log(`${title}: no Python 3.9 or newer as "${base}"; name one in PLACEWRIGHT_PYTHON`);
+    return false;
   }
-  if (!(await step('Making a virtual environment for TensorFlow', base, ['-m', 'venv', venv])))
+  return step(`Making a virtual environment for ${title}`, base, ['-m', 'venv', venv]);
+}
+
+/** The virtual environment's Python with a package; undefined, with the reason printed, where it cannot be had. */
+async function ensure(wanted) {
+  if (await has(wanted)) return python;
+  if (!(await ensureVenv(wanted.title))) return undefined;
+  const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', wanted.name];
+  if (!(await step(`Installing ${wanted.title} into it`, python, install, { timeoutMs: 900_000 })))
     return undefined;
-  const install = [
-    '-m',
-    'pip',
-    'install',
-    '--quiet',
-    '--disable-pip-version-check',
-    `tensorflow-cpu==${TENSORFLOW_VERSION}`,
-  ];
-  if (!(await step('Installing tensorflow-cpu into it', python, install, { timeoutMs: 900_000 })))
-    return undefined;
-  return (await works()) ? python : undefined;
+  return (await has(wanted)) ? python : undefined;
+}
+
+/** The Python that has TensorFlow, made when missing and possible. */
+export const ensureTensorFlow = () => ensure(TENSORFLOW);
+
+/** The Python that has safetensors; installed only where that was asked for, as a Chromium is. */
+export async function ensureSafetensors(env = process.env) {
+  if (await has(SAFETENSORS)) return python;
+  if (env.CI === 'true' || env.PLACEWRIGHT_SETUP === '1') return ensure(SAFETENSORS);
+  console.log(
+    'No safetensors: the test that reads checkpoints with it is skipped. To run it: node scripts/setup-tensorflow.mjs',
+  );
+  return undefined;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  console.log(`safetensors: ${(await ensure(SAFETENSORS)) ?? 'none'}`);
   console.log(`TensorFlow: ${(await ensureTensorFlow()) ?? 'none'}`);
 }
