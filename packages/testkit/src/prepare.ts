@@ -1,11 +1,4 @@
-import {
-  buildModel,
-  builtinRegistry,
-  clusterDevices,
-  LOCAL_TASK,
-  type Module,
-  type TensorValue,
-} from '@placewright/ir';
+import { buildModel, builtinRegistry, clusterDevices, type Module, type TensorValue } from '@placewright/ir';
 import {
   type Compilation,
   type CompileOptions,
@@ -14,7 +7,7 @@ import {
   towerDevices,
 } from '@placewright/passes';
 import type { TrainingCase } from './arbitraries/case.js';
-import { clusterOf } from './arbitraries/cluster.js';
+import { clusterOf, taskOf } from './arbitraries/cluster.js';
 import { type Feeds, type RunFeeds, runLowered, type Trace } from './lowered.js';
 import { inputName, inputShape, modelOf } from './model.js';
 import { type OracleRun, simulate } from './oracle/oracle.js';
@@ -55,6 +48,7 @@ export function prepare(plan: TrainingCase, options: PrepareOptions = {}): Prepa
     strategy: findStrategy(strategy),
     target,
     cluster,
+    task: taskOf(plan.cluster),
     ...options.compile,
   });
   const feeds = feedsOf(plan, options.steps ?? DEFAULT_STEPS);
@@ -80,7 +74,9 @@ export function withRuns(compilation: Compilation, feeds: RunFeeds): Omit<Prepar
 export function sourceOf(plan: TrainingCase): Module {
   const cluster = clusterOf(plan.cluster);
   const module = buildModel(modelOf(plan.model), { training: plan.training, seed: plan.seed });
-  const devices = [...new Set([...clusterDevices(cluster), ...towerDevices({ cluster, task: LOCAL_TASK })])];
+  const devices = [
+    ...new Set([...clusterDevices(cluster), ...towerDevices({ cluster, task: taskOf(plan.cluster) })]),
+  ];
   return addWishes(module, builtinRegistry, plan.model.wishes, devices);
 }
 

@@ -98,11 +98,15 @@ function expand(
     barrier.controls.length > 1
       ? [add('NoOp', 'arrived', { controls: barrier.controls, device: host })]
       : barrier.controls;
-  const token = { node: add('Const', 'token', { attrs: { value: scalar('bool', 0) } }), port: 0 };
+  // A worker that is alone has nobody to give one to.
+  const token =
+    queues.length > 1
+      ? [{ node: add('Const', 'token', { attrs: { value: scalar('bool', 0) } }), port: 0 }]
+      : [];
   const waits = queues.map((queue, worker) =>
     worker === own
       ? add('QueueDequeueManyV2', 'dequeue', { attrs: { n: queues.length - 1 }, resources: [queue] })
-      : add('QueueEnqueueV2', `enqueue_${worker}`, { inputs: [token], resources: [queue], controls }),
+      : add('QueueEnqueueV2', `enqueue_${worker}`, { inputs: token, resources: [queue], controls }),
   );
   const update = { op: 'NoOp', resources: [], controls: [...controls, ...waits] };
   editor.updateNode(id, update, why);

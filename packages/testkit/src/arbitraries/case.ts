@@ -4,7 +4,7 @@ import { type ClusterBounds, type ClusterPlan, clusterPlans } from './cluster.js
 import { type ModelBounds, type ModelPlan, modelPlans } from './model.js';
 import { trainings } from './options.js';
 import { record } from './record.js';
-import { type StrategyPlan, strategyPlans } from './strategy.js';
+import { SERVED_STRATEGIES, type StrategyPlan, strategyPlans } from './strategy.js';
 
 /** Everything that a training run follows from, as plain data. `prepare` compiles it. */
 export interface TrainingCase {
@@ -32,5 +32,11 @@ export function trainingCases(bounds: CaseBounds = {}): fc.Arbitrary<TrainingCas
     training: trainings(),
     batch: fc.integer({ min: 1, max: 3 }),
     seed: fc.nat(999),
-  });
+  }).map(fitting);
+}
+
+/** Parameter servers are for the strategies that are made for them. */
+function fitting(plan: TrainingCase): TrainingCase {
+  const servers = SERVED_STRATEGIES.has(plan.strategy.strategy) ? plan.cluster.servers : 0;
+  return { ...plan, cluster: { ...plan.cluster, servers } };
 }

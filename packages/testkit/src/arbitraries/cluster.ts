@@ -1,35 +1,66 @@
-import { type Cluster, localCluster } from '@placewright/ir';
+import {
+  type Cluster,
+  distributedCluster,
+  LOCAL_TASK,
+  localCluster,
+  type TaskName,
+  WORKER_JOB,
+} from '@placewright/ir';
 import fc from 'fast-check';
 import { record } from './record.js';
 
 export interface ClusterBounds {
   /** Most towers of a cluster; 4 by default. */
   readonly maxTowers?: number;
+  /** Most parameter servers of a cluster; 3 by default, 0 for local clusters alone. */
+  readonly maxServers?: number;
 }
 
-/** A cluster of this process, as plain data: what shrinks and prints well. */
+/** A cluster with one task that trains, as plain data: what shrinks and prints well. */
 export interface ClusterPlan {
   readonly towers: number;
   /** Devices of the towers. Without accelerators the CPUs are the towers, the host among them. */
   readonly type: 'GPU' | 'CPU';
+  /** Parameter servers of the one worker; 0 for a local cluster. */
+  readonly servers: number;
 }
 
-/** Local clusters of 1 to `maxTowers` towers, some of them without a GPU. Shrinks to one GPU. */
-export function clusterPlans({ maxTowers = 4 }: ClusterBounds = {}): fc.Arbitrary<ClusterPlan> {
+/**
+ * Clusters of 1 to `maxTowers` towers, some of them without a GPU, half of them with parameter servers. Shrinks to one
+ * local GPU.
+ */
+export function clusterPlans({
+  maxTowers = 4,
+  maxServers = 3,
+}: ClusterBounds = {}): fc.Arbitrary<ClusterPlan> {
   return record({
     towers: fc.integer({ min: 1, max: maxTowers }),
     type: fc.oneof(
       { weight: 7, arbitrary: fc.constant('GPU' as const) },
       { weight: 1, arbitrary: fc.constant('CPU' as const) },
     ),
+    servers: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: maxServers })),
   });
 }
 
 /** The cluster of a plan. */
-export function clusterOf({ towers, type }: ClusterPlan): Cluster {
+export function clusterOf({ towers, type, servers }: ClusterPlan): Cluster {
+  if (servers > 0) {
+    return distributedCluster({
+      psHosts: Array.from({ length: servers }, (_, i) => `ps${i}:2222`),
+      workerHosts: ['worker0:2222'],
+      numGpus: towers,
+      device: type === 'GPU' ? 'gpu' : 'cpu',
+    });
+  }
   if (type === 'GPU') return localCluster({ numGpus: towers });
   const devices = Array.from({ length: towers }, (_, index) => ({ type: 'CPU', index }));
   return { jobs: [{ name: '', tasks: [{ index: 0, devices }] }], links: [] };
+}
+
+/** The task of a plan's cluster that trains. */
+export function taskOf({ servers }: ClusterPlan): TaskName {
+  return servers > 0 ? { job: WORKER_JOB, index: 0 } : LOCAL_TASK;
 }
 
 /** Clusters of several jobs and tasks: for what only reads them (formats, device names). */

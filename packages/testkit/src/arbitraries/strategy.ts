@@ -1,4 +1,5 @@
 import {
+  type Choices,
   completeOptions,
   STRATEGIES,
   type Strategy,
@@ -26,12 +27,26 @@ const VALUES: { readonly [K in keyof StrategyOptions]-?: readonly Exclude<Strate
   };
 const KEYS = Object.keys(VALUES) as (keyof StrategyOptions)[];
 
+function choicesOf(strategy: Strategy, distributed: boolean): Choices {
+  return strategy.choices(completeOptions(strategy, {}), {
+    host: '',
+    clipping: { kind: 'none' },
+    distributed,
+  });
+}
+
 /** Strategies that do without parameter servers: those for a local cluster. */
 export const LOCAL_STRATEGIES: readonly Strategy[] = STRATEGIES.filter((strategy) => {
-  const context = { host: '', clipping: { kind: 'none' }, distributed: false } as const;
-  const { home, counters } = strategy.choices(completeOptions(strategy, {}), context);
+  const { home, counters } = choicesOf(strategy, false);
   return home !== 'leastBytes' && counters !== 'parameterServers';
 });
+
+/** Names of the strategies for workers with parameter servers. */
+export const SERVED_STRATEGIES: ReadonlySet<string> = new Set(
+  STRATEGIES.filter((strategy) => choicesOf(strategy, true).synchronisation !== 'none').map(
+    ({ name }) => name,
+  ),
+);
 
 function optionsOf(strategy: Strategy): fc.Arbitrary<StrategyOptions> {
   const taken = KEYS.filter((key) => strategy.options[key] !== null);

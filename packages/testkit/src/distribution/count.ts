@@ -30,6 +30,7 @@ function countPlan({ model, cluster, strategy, training, batch }: TrainingCase, 
   count('collectives', strategy.target.collectives);
   count('towers', String(cluster.towers));
   count('tower type', cluster.type);
+  count('parameter servers', String(cluster.servers));
   count('rows of a tower', String(batch));
   count('optimizer', training.optimizer.kind);
   if (training.optimizer.kind === 'momentum') count('nesterov', String(training.optimizer.nesterov));

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import { builtinRegistry, type EditResult, LOCAL_TASK, type Module, printModule } from '@placewright/ir';
+import { builtinRegistry, type EditResult, type Module, printModule } from '@placewright/ir';
 import { PASSES, type PassRecord } from '@placewright/passes';
 import { applyPatches, enableMapSet, enablePatches } from 'immer';
-import { clusterOf } from '../arbitraries/cluster.js';
+import { clusterOf, taskOf } from '../arbitraries/cluster.js';
 import type { Prepared } from '../prepare.js';
 import { type Law, must } from './law.js';
 
@@ -58,7 +58,8 @@ export const patchLaw: Law = {
 function checkRecord(prepared: Prepared, { pass: name, options, before, after }: PassRecord): void {
   const pass = PASSES.find((candidate) => candidate.name === name);
   if (pass === undefined) return;
-  const context = { registry: builtinRegistry, cluster: clusterOf(prepared.case.cluster), task: LOCAL_TASK };
+  const { cluster } = prepared.case;
+  const context = { registry: builtinRegistry, cluster: clusterOf(cluster), task: taskOf(cluster) };
   const again = checkEdit(before, () => pass.run(before, options, context), `pass ${name}`);
   const { established } = after;
   must(

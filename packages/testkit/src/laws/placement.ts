@@ -1,5 +1,4 @@
 import {
-  type Cluster,
   clusterDevices,
   DTYPE_BYTES,
   elementCount,
@@ -13,14 +12,13 @@ import {
   PS_JOB,
   parseDevice,
   type ResourceId,
-  type TaskName,
   taskDevices,
   tensorKey,
   unreachable,
   type VariableResource,
 } from '@placewright/ir';
 import type { Choices } from '@placewright/passes';
-import { clusterOf } from '../arbitraries/cluster.js';
+import { clusterOf, taskOf } from '../arbitraries/cluster.js';
 import { behindCopies, variablePlaces } from '../lowered.js';
 import type { Prepared } from '../prepare.js';
 import { towerVariables } from '../wishes.js';
@@ -62,20 +60,17 @@ interface World {
 
 function worldOf({ compilation, case: plan }: Prepared): World {
   const { source, module, choices } = compilation;
-  const devices = clusterDevices(clusterOf(plan.cluster));
-  const towers = devices.filter((name) => parseDevice(name).type === plan.cluster.type);
-  const host = devices.find((name) => parseDevice(name).type === 'CPU') ?? '';
+  const cluster = clusterOf(plan.cluster);
+  const devices = clusterDevices(cluster);
+  const own = taskDevices(cluster, taskOf(plan.cluster));
+  const towers = own.filter((name) => parseDevice(name).type === plan.cluster.type);
+  const host = own.find((name) => parseDevice(name).type === 'CPU') ?? '';
   const { step } = module.entries;
   const running =
     step === undefined ? [] : [...entryNodes(module, step)].map((id) => nodeOf(module.graph, id));
   const trained = towerVariables(source).filter(({ trainable }) => trainable);
-  const { cluster } = module;
-  const servers = cluster === null ? [] : jobTasks(cluster, PS_JOB).map((task) => firstDevice(cluster, task));
+  const servers = jobTasks(cluster, PS_JOB).flatMap((task) => taskDevices(cluster, task));
   return { source, module, choices, devices, host, towers, servers, step: running, trained };
-}
-
-function firstDevice(cluster: Cluster, task: TaskName): string {
-  return taskDevices(cluster, task)[0] ?? '';
 }
 
 function checkDevices({ module, devices }: World): void {

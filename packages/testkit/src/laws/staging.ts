@@ -1,5 +1,4 @@
 import {
-  clusterDevices,
   entryNodes,
   type Module,
   type Node,
@@ -8,9 +7,10 @@ import {
   nodeOf,
   parseDevice,
   type ResourceId,
+  taskDevices,
 } from '@placewright/ir';
 import type { Choices } from '@placewright/passes';
-import { clusterOf } from '../arbitraries/cluster.js';
+import { clusterOf, taskOf } from '../arbitraries/cluster.js';
 import { behindCopies } from '../lowered.js';
 import { towerVariables } from '../wishes.js';
 import { type Law, must } from './law.js';
@@ -23,7 +23,7 @@ export const stagingLaw: Law = {
     const { module, source, choices } = compilation;
     const { step } = module.entries;
     const running = new Set<NodeId>(step === undefined ? [] : entryNodes(module, step));
-    const devices = clusterDevices(clusterOf(cluster)).filter(
+    const devices = taskDevices(clusterOf(cluster), taskOf(cluster)).filter(
       (name) => parseDevice(name).type === cluster.type,
     );
     const areas = [...module.resources.values()].filter(({ kind }) => kind === 'stagingArea');
