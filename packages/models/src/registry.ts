@@ -73,7 +73,17 @@ const RESNETS: Zoo = ([50, 101, 152] as const).flatMap((depth) => [
   resnetEntry(depth, 2),
 ]);
 
+const trivialCifar = (options: ModelOptions = {}): ImageModel => trivial({ ...CIFAR10_INPUT, ...options });
+
 const CIFAR: Zoo = [
+  {
+    ...CIFAR10,
+    name: 'trivial',
+    summary: 'trivial for CIFAR-10',
+    factory: trivialCifar,
+    batchSize: 32,
+    learningRate: 0.005,
+  },
   { ...CIFAR10, name: 'alexnet', summary: 'AlexNet for CIFAR-10', factory: alexnetCifar },
   ...([20, 32, 44, 56, 110] as const).flatMap((depth) => [cifarEntry(depth, 1), cifarEntry(depth, 2)]),
 ];

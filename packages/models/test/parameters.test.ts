@@ -115,6 +115,11 @@ test.each([
   expect(count(`${name}_v2`).missingGammas).toBe(ins + 64);
 });
 
+test('trivial for CIFAR-10 has fewer inputs and classes', () => {
+  const inputs = 32 * 32 * 3;
+  expect(trained('trivial', {}, 'cifar10')).toBe(inputs + 1 + 2 * 4096 + 4097 * 11);
+});
+
 test('alexnet for CIFAR-10 has the 1,068,298 parameters that TensorFlow’s tutorial states, for its cut images', () => {
   expect(trained('alexnet', { imageSize: 24, classes: 10 }, 'cifar10')).toBe(1_068_298);
   expect(trained('alexnet', {}, 'cifar10')).toBe(1_068_298 + (8 * 8 - 6 * 6) * 64 * 384 + 193);

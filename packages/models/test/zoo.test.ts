@@ -205,7 +205,7 @@ test('a data set chooses among models of one name, and says no to a model that i
   expect(codeOf(() => lookupModel('resnet20', 'imagenet'))).toBe('PW_MODEL_DATA');
   const { code, hint } = thrown(() => lookupModel('resnet50', 'cifar10'));
   expect(code).toBe('PW_MODEL_DATA');
-  expect(hint).toContain('alexnet, resnet20, resnet20_v2');
+  expect(hint).toContain('trivial, alexnet, resnet20, resnet20_v2');
 });
 
 test('an unknown model is refused with the nearest name, and a hostile one like any other', () => {
