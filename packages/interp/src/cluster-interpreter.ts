@@ -4,14 +4,13 @@ import {
   type ModuleState,
   PlacewrightError,
   resourceName,
-  type TensorRef,
   type TensorValue,
   taskText,
   type VariableResource,
   variableNames,
 } from '@placewright/ir';
 import { asMap, type Named } from './feeds.js';
-import type { InterpreterOptions } from './load.js';
+import type { Fetch, InterpreterOptions } from './load.js';
 import {
   createMachine,
   dropFlight,
@@ -52,7 +51,7 @@ export interface ClusterInterpreter {
     task: number | null,
     entry: EntryName,
     feeds?: Named<TensorValue>,
-    options?: { readonly fetch?: readonly TensorRef[] },
+    options?: { readonly fetch?: readonly Fetch[] },
   ): Promise<Map<string, TensorValue>>;
   /** Initialised variables of a task's graph by shown name, or of all by `variableNames`. Throws PW_LINK_TASK. */
   readVariables(task: number | null): Map<string, TensorValue>;
@@ -149,7 +148,7 @@ export function createClusterInterpreter(
 }
 
 /** The variables of a task's graph by shown name. */
-export function taskVariables({ module, tasks }: LinkedModule, task: number): Map<string, VariableResource> {
+function taskVariables({ module, tasks }: LinkedModule, task: number): Map<string, VariableResource> {
   const own = new Map<string, VariableResource>();
   for (const id of tasks[task]?.resources.values() ?? []) {
     const resource = module.resources.get(id);
@@ -163,7 +162,7 @@ function begin(
   task: number | null,
   entry: EntryName,
   feeds: Named<TensorValue>,
-  fetch: readonly TensorRef[],
+  fetch: readonly Fetch[],
 ): Promise<Map<string, TensorValue>> {
   const { cluster, machine } = core;
   if (core.closed !== undefined) throw core.closed;

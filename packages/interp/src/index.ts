@@ -3,7 +3,6 @@ export {
   type ClusterInterpreter,
   type ClusterInterpreterOptions,
   createClusterInterpreter,
-  taskVariables,
 } from './cluster-interpreter.js';
 export type { Named } from './feeds.js';
 export {
@@ -14,6 +13,7 @@ export {
 } from './interpreter.js';
 export { type Kernel, type KernelContext, kernelContext } from './kernel.js';
 export { builtinKernels } from './kernels/table.js';
+export type { Fetch } from './load.js';
 export type { PureBuiltinOp } from './op-kinds.js';
 export type { Schedule } from './schedule.js';
 export { createClusterStepper } from './stepper.js';

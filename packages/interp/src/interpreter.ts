@@ -3,6 +3,8 @@ import {
   isBuffer,
   type Module,
   type ModuleState,
+  nodeName,
+  nodeOf,
   resourceName,
   type TensorRef,
   type TensorValue,
@@ -59,7 +61,8 @@ export function createInterpreter(module: Module, options: InterpreterOptions = 
   const variables = variableNames(module);
   return {
     run: (name, feeds = {}, { fetch = [], schedule } = {}) => {
-      const job = loaded.job(name, feeds, fetch, '');
+      const extra = fetch.map((tensor) => ({ name: shownName(module, tensor), tensor }));
+      const job = loaded.job(name, feeds, extra, '');
       return runJob({ module, state, kernels: loaded.kernels }, job, schedule);
     },
     readVariables: () => snapshotVariables(variables, state),
@@ -84,6 +87,10 @@ function runJob(frame: Frame, job: Job, schedule: Schedule | undefined): Map<str
     fire(machine, item);
   }
   return new Map(flight.result);
+}
+
+function shownName({ graph }: Module, { node, port }: TensorRef): string {
+  return `${nodeName(nodeOf(graph, node))}:${port}`;
 }
 
 function stagingDepths(module: Module, state: State): Map<string, number> {

@@ -29,11 +29,14 @@ export interface InterpreterOptions {
   readonly kernels?: Named<Kernel>;
 }
 
+/** A tensor, and what it is given as. */
+export type Fetch = Entry['fetches'][number];
+
 /** A module with some of the entries over it, ready to be run. */
 export interface Loaded {
   readonly kernels: ReadonlyMap<string, Kernel>;
   /** What a run of an entry does. Throws PW_ENTRY_UNKNOWN, PW_FEED_*, PW_FETCH_DUPLICATE, PW_KERNEL_MISSING, PW_CYCLE. */
-  job(entry: EntryName, feeds: Named<TensorValue>, extra: readonly TensorRef[], who: string): Job;
+  job(entry: EntryName, feeds: Named<TensorValue>, extra: readonly Fetch[], who: string): Job;
 }
 
 /** The rounds of an entry that also give `extra`. */
@@ -55,10 +58,13 @@ export function loadModule(module: Module, options: InterpreterOptions): Loaded 
     kernels,
     job: (name, feeds, extra, who) => {
       const entry = lookupEntry(module, name);
-      const rounds = plan(entry, extra);
+      const rounds = plan(
+        entry,
+        extra.map(({ tensor }) => tensor),
+      );
       const nodes = rounds.flatMap((round) => round.nodes);
       const fed = takeFeeds(module, entry, asMap(feeds), nodes);
-      return { entry: name, who, rounds, feeds: fed, fetches: namedFetches(module, entry, extra) };
+      return { entry: name, who, rounds, feeds: fed, fetches: namedFetches(entry, extra) };
     },
   };
 }
@@ -115,13 +121,12 @@ function canRun(registry: OpRegistry, kernels: ReadonlyMap<string, Kernel>, op: 
   return kernels.has(op) && registry.ops.get(op)?.effect.kind !== 'resources';
 }
 
-/** The entry's own fetches first; a further one whose shown name is taken by another tensor is PW_FETCH_DUPLICATE. */
-function namedFetches(module: Module, entry: Entry, extra: readonly TensorRef[]): Map<string, TensorRef> {
+/** The entry's own fetches first; a further one whose name is taken by another tensor is PW_FETCH_DUPLICATE. */
+function namedFetches(entry: Entry, extra: readonly Fetch[]): Map<string, TensorRef> {
   const named = new Map(entry.fetches.map(({ name, tensor }) => [name, tensor]));
-  for (const ref of extra) {
-    const name = `${nodeName(nodeOf(module.graph, ref.node))}:${ref.port}`;
+  for (const { name, tensor } of extra) {
     const other = named.get(name);
-    if (other !== undefined && (other.node !== ref.node || other.port !== ref.port)) {
+    if (other !== undefined && (other.node !== tensor.node || other.port !== tensor.port)) {
       throw new PlacewrightError(
         'PW_FETCH_DUPLICATE',
         `two tensors would be fetched as ${JSON.stringify(name)}`,
@@ -130,7 +135,7 @@ function namedFetches(module: Module, entry: Entry, extra: readonly TensorRef[])
         },
       );
     }
-    named.set(name, ref);
+    named.set(name, tensor);
   }
   return named;
 }

@@ -1,5 +1,13 @@
-import type { Binding, EntryName, Module, ModuleState, OpRegistry, TensorValue } from '@placewright/ir';
-import type { Emitter, Kernel } from './own-ops.js';
+import type {
+  Binding,
+  EntryName,
+  LinkedModule,
+  Module,
+  ModuleState,
+  OpRegistry,
+  TensorValue,
+} from '@placewright/ir';
+import type { Emitter, Kernel, Schedule } from './own-ops.js';
 import type { TraceEvent } from './trace.js';
 
 /** Whether an engine can run here, and what it found. */
@@ -29,12 +37,14 @@ export interface LoadOptions {
   readonly accumulate?: Accumulate;
   /** Whether runs record what they do, for `takeTrace`. An engine that cannot refuses to load: PW_ENGINE_TRACE. */
   readonly trace?: boolean;
-  /** After how long a run that is not done is given up; two minutes when left out. */
+  /** After how long a run that is not done is given up; two minutes when left out. In a cluster: after the last run that ended. */
   readonly stepTimeoutMs?: number;
   /** Ops of the module; the built-in ones when left out. */
   readonly registry?: OpRegistry;
   /** How the reference engine computes further pure ops, or built-in ones in another way, by op. Others leave it. */
   readonly kernels?: ReadonlyMap<string, Kernel>;
+  /** In which order the reference engine runs what is ready: the same results in any order is what a graph promises. Others leave it. */
+  readonly schedule?: Schedule;
   /**
    * How the embedded engine writes further pure ops in ONNX, or built-in ones in another way, by op; `emitter` makes one.
    * Others leave it.
@@ -63,6 +73,29 @@ export interface Engine {
   ops(): readonly OpSupport[];
   /** Loads a lowered module. Throws PW_ENGINE_* with everything that cannot run, before anything runs. */
   load(module: Module, options?: LoadOptions): Promise<Session>;
+  /**
+   * Loads a whole cluster into this process, its modules linked. Left out where an engine runs single modules alone.
+   * Throws as `load` does.
+   */
+  loadCluster?(linked: LinkedModule, options?: LoadOptions): Promise<ClusterSession>;
+}
+
+/** A loaded cluster: one state, and a session for each task. */
+export interface ClusterSession {
+  /** What each logical device of the cluster is here. */
+  readonly bindings: readonly Binding[];
+  /**
+   * The session of a task, by its index in `LinkedModule.tasks`; the same one for the same task. It knows the names and ids
+   * of the task's own module. Its runs follow one another, and go on at the same time as those of other tasks. A run that
+   * waits for another task's (at a barrier, in a queue) ends when that comes: PW_DEADLOCK when every task that has not
+   * closed its session waits, PW_STEP_TIMEOUT when none comes for so long. To close it says that the task will run
+   * nothing any more. Throws PW_LINK_TASK.
+   */
+  session(task: number): Session;
+  /** What was recorded of all tasks since the last call; empty unless loaded with `trace`. */
+  takeTrace(): TraceEvent[];
+  /** Ends all sessions, and resolves when that is done. May be called twice. */
+  close(): Promise<void>;
 }
 
 export interface SessionRunOptions {

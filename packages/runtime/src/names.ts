@@ -3,21 +3,20 @@ import { type Module, type Node, nearest, nodeName, PlacewrightError, type Tenso
 /** Finds a tensor by its shown name, `tower_0/conv0/Conv2D:0`; without a port it is 0. Throws PW_FETCH_UNKNOWN. */
 export type FindTensor = (text: string) => TensorRef;
 
-/** Finds tensors of a module, whose names are indexed when the first is asked for. */
-export function tensorFinder(module: Module): FindTensor {
+/** Finds tensors of a graph, whose names are indexed when the first is asked for. */
+export function tensorFinder(
+  { graph }: Pick<Module, 'graph'>,
+  nameOf: (node: Node) => string = nodeName,
+): FindTensor {
   let index: ReadonlyMap<string, Node> | undefined;
   return (text) => {
-    index ??= nodesByName(module);
+    index ??= new Map([...graph.nodes.values()].map((node) => [nameOf(node), node]));
     const match = /^(.*):(\d+)$/s.exec(text);
     const node = index.get(match?.[1] ?? text);
     const port = Number(match?.[2] ?? 0);
     if (node?.outputs[port] === undefined) throw unknownTensor(text, match?.[1] ?? text, [...index.keys()]);
     return { node: node.id, port };
   };
-}
-
-function nodesByName({ graph }: Module): Map<string, Node> {
-  return new Map([...graph.nodes.values()].map((node) => [nodeName(node), node]));
 }
 
 function unknownTensor(text: string, wanted: string, names: readonly string[]): PlacewrightError {

@@ -15,6 +15,8 @@ export interface TraceEvent {
   /** Which run of the session it belongs to, from 0. */
   readonly run: number;
   readonly entry: EntryName;
+  /** Which task of a cluster ran it: `worker 1`; left out where there is one alone. */
+  readonly task?: string;
 }
 
 interface ChromeEvent {
@@ -94,8 +96,13 @@ function lanesOf(slices: readonly Slice[]): Slice[][] {
 }
 
 function chromeEvent({ event, start, end }: Slice, pid: number, tid: number): ChromeEvent {
-  const { name, kind, nodes, run, entry } = event;
-  const args = { entry, run, ...(nodes === undefined ? {} : { nodes }) };
+  const { name, kind, nodes, run, entry, task } = event;
+  const args = {
+    entry,
+    run,
+    ...(task === undefined ? {} : { task }),
+    ...(nodes === undefined ? {} : { nodes }),
+  };
   return { name, ph: 'X', cat: kind, pid, tid, ts: start / 1000, dur: (end - start) / 1000, args };
 }
 
@@ -115,10 +122,10 @@ export interface TraceSummary {
   readonly overlap: number;
 }
 
-/** Figures of the runs of one entry. */
+/** Figures of the runs of one entry, of all tasks where there are several. */
 export function summarizeTrace(events: readonly TraceEvent[], entry: EntryName = 'step'): TraceSummary {
   const ours = events.filter((event) => event.entry === entry);
-  const runs = new Set(ours.map(({ run }) => run)).size;
+  const runs = new Set(ours.map(({ task = '', run }) => `${run} ${task}`)).size;
   const devices = [...new Set(ours.map(({ device }) => device))].sort(compareDevices);
   const per = Math.max(runs, 1);
   return {

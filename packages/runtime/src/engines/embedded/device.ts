@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { checkVariable, PlacewrightError, type ResourceId, type TensorValue } from '@placewright/ir';
-import { createExecution, type Execution } from './executor.js';
+import { bufferChanged, createExecution, type Execution } from './executor.js';
 import { type OrtModel, prepareModel } from './ort.js';
 import type { DevicePlan, RegionTask } from './plan.js';
 import {
@@ -10,7 +10,7 @@ import {
   type ToWorker,
   type WorkerSetup,
 } from './protocol.js';
-import type { Installed } from './run-state.js';
+import { createYard, type Installed, type Yard } from './run-state.js';
 import {
   cellOf,
   copyOf,
@@ -32,13 +32,18 @@ export interface SessionPort {
 interface Device {
   readonly setup: WorkerSetup;
   readonly port: SessionPort;
-  readonly store: Store;
+  readonly yard: Yard;
   readonly peers: ReadonlyMap<string, MessagePort>;
   readonly plans: Map<number, Installed>;
   readonly models: Map<string, OrtModel>;
-  /** Messages of other devices for a run that has not begun here. */
-  readonly early: PeerMessage[];
-  current: { readonly run: number; readonly execution: Execution } | undefined;
+  /** Runs under way. */
+  readonly executions: Map<number, Execution>;
+  /** Messages of other devices for runs that have not begun here. */
+  readonly early: Map<number, PeerMessage[]>;
+  /** The run that began last. They begin in the order of their numbers. */
+  begun: number;
+  /** Messages that have come from other devices. */
+  received: number;
 }
 
 /** Serves one device until it is told to close. */
@@ -46,12 +51,14 @@ export function serveDevice(setup: WorkerSetup, port: SessionPort): void {
   const device: Device = {
     setup,
     port,
-    store: createStore(setup.resources),
+    yard: createYard(createStore(setup.resources), setup.trace),
     peers: new Map(setup.peers),
     plans: new Map(),
     models: new Map(),
-    early: [],
-    current: undefined,
+    executions: new Map(),
+    early: new Map(),
+    begun: -1,
+    received: 0,
   };
   for (const [, peer] of setup.peers) peer.on('message', (message: PeerMessage) => fromPeer(device, message));
   port.onMessage((message) => {
@@ -71,17 +78,20 @@ async function handle(device: Device, message: ToWorker): Promise<void> {
     case 'abort':
       return abort(device, message.run);
     case 'status':
-      return status(device, message.run);
+      return status(device, message.probe);
     case 'read':
-      return replying(device, message.call, async () => message.ids.map((id) => readCopy(device.store, id)));
-    case 'write':
-      return replying(device, message.call, async () => write(device.store, message.values));
-    case 'read-buffer':
-      return replying(device, message.call, async () => readTuples(device.store, message.id));
-    case 'write-buffer':
       return replying(device, message.call, async () =>
-        writeTuples(device.store, message.id, message.tuples),
+        message.ids.map((id) => readCopy(device.yard.store, id)),
       );
+    case 'write':
+      return replying(device, message.call, async () => write(device.yard.store, message.values));
+    case 'read-buffer':
+      return replying(device, message.call, async () => readTuples(device.yard.store, message.id));
+    case 'write-buffer':
+      await replying(device, message.call, async () =>
+        writeTuples(device.yard.store, message.id, message.tuples),
+      );
+      return bufferChanged(device.yard, message.id);
     case 'close':
       return close(device);
   }
@@ -158,35 +168,47 @@ function run(device: Device, message: Extract<ToWorker, { kind: 'run' }>): void 
   const execution = createExecution(
     installed,
     {
-      store: device.store,
-      trace: device.setup.trace,
+      yard: device.yard,
       send: (to, peerMessage, moved) => device.peers.get(to)?.postMessage(peerMessage, moved),
-      done: (fetched, trace, moved) => device.port.post({ kind: 'done', run: id, fetched, trace }, moved),
+      done: (fetched, trace, moved) => {
+        device.executions.delete(id);
+        device.port.post({ kind: 'done', run: id, fetched, trace }, moved);
+      },
+      // The session then ends it on all devices.
       failed: (error) => device.port.post({ kind: 'failed', run: id, error }),
     },
     message,
   );
-  device.current = { run: id, execution };
+  device.executions.set(id, execution);
+  device.begun = id;
+  const early = device.early.get(id) ?? [];
+  device.early.delete(id);
   execution.start();
-  const early = device.early.splice(0).filter((peerMessage) => peerMessage.run === id);
   for (const peerMessage of early) execution.receive(peerMessage);
 }
 
-/** Runs follow one another: what is not of the current run is of the next one, or of one that was given up. */
+/** What is of no run under way is of a later one, or of one that was given up. */
 function fromPeer(device: Device, message: PeerMessage): void {
-  if (device.current?.run === message.run) device.current.execution.receive(message);
-  else if (message.run > (device.current?.run ?? -1)) device.early.push(message);
+  device.received += 1;
+  const { run: id } = message;
+  const execution = device.executions.get(id);
+  if (execution !== undefined) execution.receive(message);
+  else if (id > device.begun) device.early.set(id, [...(device.early.get(id) ?? []), message]);
 }
 
 async function abort(device: Device, runId: number): Promise<void> {
-  if (device.current?.run === runId) await device.current.execution.abort();
+  const execution = device.executions.get(runId);
+  device.executions.delete(runId);
+  device.early.delete(runId);
+  await execution?.abort();
   device.port.post({ kind: 'aborted', run: runId });
 }
 
-function status(device: Device, runId: number): void {
-  const none = { idle: false, sent: 0, received: 0, reasons: [] };
-  const current = device.current?.run === runId ? device.current.execution.status() : none;
-  device.port.post({ kind: 'status', run: runId, status: current });
+function status({ executions, yard, received, port }: Device, probe: number): void {
+  const all = [...executions];
+  const idle = all.every(([, execution]) => execution.isIdle());
+  const runs = all.map(([run, execution]) => ({ run, reasons: execution.reasons() }));
+  port.post({ kind: 'status', probe, status: { idle, sent: yard.sent, received, runs } });
 }
 
 function readCopy(store: Store, id: ResourceId): TensorValue | null {
@@ -208,7 +230,7 @@ function write(
 }
 
 async function close(device: Device): Promise<void> {
-  await device.current?.execution.abort();
+  await Promise.all([...device.executions.values()].map((execution) => execution.abort()));
   for (const model of device.models.values()) await model.release();
   for (const [, peer] of device.setup.peers) peer.close();
   device.port.close();

@@ -1,6 +1,7 @@
 import type { Engine } from '../../engine.js';
+import { MAX_WORKERS } from './core.js';
 import { probeEmbedded } from './probe.js';
-import { loadSession, MAX_WORKERS } from './session.js';
+import { loadClusterSession, loadSession } from './session.js';
 import { opSupport } from './support.js';
 
 /** ONNX Runtime in this process: one thread a device, whose regions it runs in one call each. */
@@ -11,4 +12,5 @@ export const embeddedEngine: Engine = {
   probe: probeEmbedded,
   ops: opSupport,
   load: (module, options) => loadSession(module, options),
+  loadCluster: (linked, options) => loadClusterSession(linked, options),
 };

@@ -3,7 +3,7 @@ import { PlacewrightError, putsIntoBuffer, takesFromBuffer, tuplesTaken } from '
 import { arrive, memberArrived, shareReduced } from './all-reduce.js';
 import { runtimeKernel } from './kernels/table.js';
 import type { KernelTask, ReceiveTask, RegionTask, Task } from './plan.js';
-import { type DeviceStatus, nowUs, type PeerMessage, recordError } from './protocol.js';
+import { nowUs, type PeerMessage, recordError, type WaitReason } from './protocol.js';
 import {
   arriveAt,
   begin,
@@ -17,8 +17,9 @@ import {
   type RunSpec,
   record,
   type Surroundings,
+  type Yard,
 } from './run-state.js';
-import { statusOf } from './status.js';
+import { isIdle, reasonsOf } from './status.js';
 import { areaOf, cellOf } from './store.js';
 
 /** One run of one device. */
@@ -27,7 +28,9 @@ export interface Execution {
   receive(message: PeerMessage): void;
   /** Ends it; nothing is sent any more. Resolves when no call is under way. */
   abort(): Promise<void>;
-  status(): DeviceStatus;
+  /** Whether nothing of it can go on until a message comes. */
+  isIdle(): boolean;
+  reasons(): WaitReason[];
 }
 
 export function createExecution(installed: Installed, around: Surroundings, spec: RunSpec): Execution {
@@ -44,13 +47,10 @@ export function createExecution(installed: Installed, around: Surroundings, spec
     feeds: new Map(spec.feeds.map(({ task, value }) => [task, value])),
     kernels: [],
     regions: [],
-    parked: new Map(),
     collectives: new Map(),
     outboxes: new Map(),
     events: [],
     left: plan.tasks.length,
-    sent: 0,
-    received: 0,
     over: false,
     calling: undefined,
     idleSince: nowUs(),
@@ -59,10 +59,11 @@ export function createExecution(installed: Installed, around: Surroundings, spec
     start: () => guarded(run, '', () => start(run)),
     receive: (message) => guarded(run, '', () => receive(run, message)),
     abort: async () => {
-      run.over = true;
+      end(run);
       await run.calling;
     },
-    status: () => statusOf(run),
+    isIdle: () => isIdle(run),
+    reasons: () => reasonsOf(run),
   };
 }
 
@@ -84,18 +85,47 @@ function guarded(run: Run, node: string, body: () => void): void {
   }
 }
 
+/** Nothing of the run goes on. */
+function end(run: Run): void {
+  run.over = true;
+  const { parked, woken } = run.around.yard;
+  woken.delete(run);
+  for (const [area, waiters] of parked)
+    parked.set(
+      area,
+      waiters.filter((waiter) => waiter.run !== run),
+    );
+}
+
 function fail(run: Run, error: unknown, node: string): void {
   if (run.over) return;
-  run.over = true;
+  end(run);
   const placed = error instanceof PlacewrightError && node !== '' ? error.at({ node }) : error;
   run.around.failed(recordError(placed));
+}
+
+/** Runs what is ready, then what that has let go on in other runs. */
+function pump(run: Run): void {
+  try {
+    pumpOne(run);
+  } finally {
+    wakeRuns(run.around.yard);
+  }
+}
+
+/** Runs what waited for a buffer of this device in other runs, which may wake others again. */
+function wakeRuns(yard: Yard): void {
+  for (const run of yard.woken) {
+    yard.woken.delete(run);
+    guarded(run, '', () => pumpOne(run));
+  }
 }
 
 /**
  * Runs what is ready until a call of ONNX Runtime is under way or messages are needed. Kernels go first: others wait for
  * them. What they have for another device goes in one message: to wake a thread takes longer than most kernels.
  */
-function pump(run: Run): void {
+function pumpOne(run: Run): void {
   while (!run.over) {
     const task = run.kernels.shift();
     if (task !== undefined) {
@@ -170,12 +200,13 @@ function runKernel(run: Run, index: number): void {
 
 function computeKernel(run: Run, task: KernelTask, index: number): void {
   const inputs = task.inputs.map((slot) => cellAt(run, slot));
-  const call = { task, store: run.around.store, inputs, fed: run.feeds.get(index) };
+  const { store } = run.around.yard;
+  const call = { task, store, inputs, fed: run.feeds.get(index) };
   const startUs = begin(run);
   const outputs = runtimeKernel(call)(call);
   record(run, task.name, 'kernel', startUs);
   complete(run, index, outputs);
-  if (putsIntoBuffer(task.op) || takesFromBuffer(task.op)) unpark(run, task.resources[0]);
+  if (putsIntoBuffer(task.op) || takesFromBuffer(task.op)) unpark(run.around.yard, task.resources[0], run);
 }
 
 function receiveValue(run: Run, task: ReceiveTask, index: number): void {
@@ -192,20 +223,32 @@ function receiveValue(run: Run, task: ReceiveTask, index: number): void {
 /** Whether an op on a buffer must wait: to get for enough tuples, to put for room. */
 function mustWait(run: Run, task: KernelTask): boolean {
   if (!putsIntoBuffer(task.op) && !takesFromBuffer(task.op)) return false;
-  const { info, tuples } = areaOf(run.around.store, task.resources[0]);
+  const { info, tuples } = areaOf(run.around.yard.store, task.resources[0]);
   if (takesFromBuffer(task.op)) return tuples.length < tuplesTaken(task);
   return info.capacity > 0 && tuples.length >= info.capacity;
 }
 
 function park(run: Run, task: KernelTask, index: number): void {
   const [area] = task.resources;
-  if (area !== undefined) run.parked.set(area, [...(run.parked.get(area) ?? []), index]);
+  if (area === undefined) return;
+  const { parked } = run.around.yard;
+  parked.set(area, [...(parked.get(area) ?? []), { run, index }]);
 }
 
-function unpark(run: Run, area: ResourceId | undefined): void {
+/** Lets those that wait for a buffer look at it again; `by` is the run that has changed it, which goes on anyway. */
+function unpark({ parked, woken }: Yard, area: ResourceId | undefined, by?: Run): void {
   if (area === undefined) return;
-  run.kernels.push(...(run.parked.get(area) ?? []));
-  run.parked.delete(area);
+  for (const { run, index } of parked.get(area) ?? []) {
+    run.kernels.push(index);
+    if (run !== by) woken.add(run);
+  }
+  parked.delete(area);
+}
+
+/** A buffer was changed from outside. */
+export function bufferChanged(yard: Yard, area: ResourceId): void {
+  unpark(yard, area);
+  wakeRuns(yard);
 }
 
 function regionError(run: Run, task: RegionTask, error: unknown): PlacewrightError {
@@ -222,11 +265,10 @@ function regionError(run: Run, task: RegionTask, error: unknown): PlacewrightErr
 }
 
 function receive(run: Run, message: PeerMessage): void {
-  run.received += 1;
   if (run.over) return;
   for (const { task, value } of message.values) {
     const name = run.tasks[task]?.name ?? '';
-    if (run.around.trace) record(run, name, 'transfer', message.sentUs);
+    if (run.around.yard.trace) record(run, name, 'transfer', message.sentUs);
     run.arrivedValues.set(task, value);
     arriveAt(run, task);
   }
@@ -237,7 +279,7 @@ function receive(run: Run, message: PeerMessage): void {
 }
 
 function finish(run: Run): void {
-  run.over = true;
+  end(run);
   const moved: ArrayBuffer[] = [];
   const fetched = run.installed.plan.fetches.map(({ name, slot }) => ({
     name,

@@ -4,8 +4,6 @@ import {
   type Entry,
   elementCount,
   type Module,
-  nodeName,
-  nodeOf,
   PlacewrightError,
   type TensorRef,
 } from '@placewright/ir';
@@ -35,8 +33,8 @@ export interface PlannedEntry {
 export interface Planner {
   /** All rounds of all entries, without further fetches. */
   own(): readonly PlannedRound[];
-  /** The rounds of an entry that also give `extra`. Throws PW_ENGINE_*, PW_FETCH_DUPLICATE. */
-  rounds(entry: Entry, extra: readonly TensorRef[]): PlannedEntry;
+  /** The rounds of an entry that also give `extra`, by the names that `nameOf` says. Throws PW_ENGINE_*, PW_FETCH_DUPLICATE. */
+  rounds(entry: Entry, extra: readonly TensorRef[], nameOf: (ref: TensorRef) => string): PlannedEntry;
   /** A collective with the memory that its members share, the same in all plans. */
   share(collective: CollectivePlan): SharedCollective;
 }
@@ -47,21 +45,30 @@ export interface HowToEmit {
   readonly emitters: OwnEmitters;
 }
 
-/** Plans every entry of a module. Throws PW_ENGINE_*, PW_DEADLOCK, PW_CYCLE. */
-export function createPlanner(module: Module, how: HowToEmit): Planner {
-  let next = 0;
-  const make = (entry: Entry, extra: readonly TensorRef[]): readonly PlannedRound[] =>
-    planEntry(module, entry, extra, how).map((round) => ({ plan: next++, round }));
-  const own = new Map(Object.values(module.entries).map((entry) => [entry.name, make(entry, [])]));
+/**
+ * Plans every entry of a module. `numbers` counts the plans of all planners whose workers are the same.
+ * Throws PW_ENGINE_*, PW_DEADLOCK, PW_CYCLE.
+ */
+export function createPlanner(module: Module, how: HowToEmit, numbers: { next: number }): Planner {
+  const make = (
+    entry: Entry,
+    extra: readonly TensorRef[],
+    nameOf: (ref: TensorRef) => string,
+  ): readonly PlannedRound[] =>
+    planEntry(module, entry, extra, fetchNames(entry, extra, nameOf), how).map((round) => ({
+      plan: numbers.next++,
+      round,
+    }));
+  const own = new Map(Object.values(module.entries).map((entry) => [entry.name, make(entry, [], () => '')]));
   const further = new Map<string, readonly PlannedRound[]>();
   const memory = new Map<string, Pick<SharedCollective, 'rows' | 'sum'>>();
   return {
     own: () => [...own.values()].flat(),
-    rounds: (entry, extra) => {
+    rounds: (entry, extra, nameOf) => {
       if (extra.length === 0) return { rounds: own.get(entry.name) ?? [], isNew: false, dropped: [] };
       const key = JSON.stringify([entry.name, extra.map(({ node, port }) => [node, port])]);
       const found = further.get(key);
-      const rounds = found ?? make(entry, extra);
+      const rounds = found ?? make(entry, extra, nameOf);
       // The last one used is the last one in the map.
       further.delete(key);
       further.set(key, rounds);
@@ -88,8 +95,13 @@ function dropOldest(plans: Map<string, readonly PlannedRound[]>): readonly Plann
   return oldest[1];
 }
 
-function planEntry(module: Module, entry: Entry, extra: readonly TensorRef[], how: HowToEmit): RoundPlan[] {
-  const names = fetchNames(module, entry, extra);
+function planEntry(
+  module: Module,
+  entry: Entry,
+  extra: readonly TensorRef[],
+  names: readonly string[],
+  how: HowToEmit,
+): RoundPlan[] {
   const rounds = Math.max(entry.rounds.length, 1);
   return Array.from({ length: rounds }, (_, round) =>
     planRound({ module, entry, round, extra, names, hash, ...how }),
@@ -97,10 +109,10 @@ function planEntry(module: Module, entry: Entry, extra: readonly TensorRef[], ho
 }
 
 /** Names of the entry's fetches, then of the further ones. Throws PW_FETCH_DUPLICATE. */
-function fetchNames(module: Module, entry: Entry, extra: readonly TensorRef[]): string[] {
+function fetchNames(entry: Entry, extra: readonly TensorRef[], nameOf: (ref: TensorRef) => string): string[] {
   const own = new Map(entry.fetches.map(({ name, tensor }) => [name, tensor]));
   const shown = extra.map((ref) => {
-    const name = `${nodeName(nodeOf(module.graph, ref.node))}:${ref.port}`;
+    const name = nameOf(ref);
     const other = own.get(name);
     if (other === undefined || (other.node === ref.node && other.port === ref.port)) return name;
     throw new PlacewrightError(

@@ -77,7 +77,8 @@ export type ToWorker =
   /** The plan will not be run again. */
   | { readonly kind: 'forget'; readonly plan: number }
   | { readonly kind: 'abort'; readonly run: number }
-  | { readonly kind: 'status'; readonly run: number }
+  /** Asks what all runs are doing; the answer has the same number. */
+  | { readonly kind: 'status'; readonly probe: number }
   | { readonly kind: 'read'; readonly call: number; readonly ids: readonly ResourceId[] }
   | {
       readonly kind: 'write';
@@ -92,10 +93,11 @@ export type ToWorker =
 export interface DeviceStatus {
   /** Whether nothing can run here until a message comes. */
   readonly idle: boolean;
-  /** Messages to and from the other workers, in this run. */
+  /** Messages to and from the other workers, in all runs so far. */
   readonly sent: number;
   readonly received: number;
-  readonly reasons: readonly WaitReason[];
+  /** Runs under way here, with what they wait for. */
+  readonly runs: readonly { readonly run: number; readonly reasons: readonly WaitReason[] }[];
 }
 
 /** What something waits for. */
@@ -117,7 +119,7 @@ export type FromWorker =
     }
   | { readonly kind: 'failed'; readonly run: number; readonly error: ErrorRecord }
   | { readonly kind: 'aborted'; readonly run: number }
-  | { readonly kind: 'status'; readonly run: number; readonly status: DeviceStatus };
+  | { readonly kind: 'status'; readonly probe: number; readonly status: DeviceStatus };
 
 /** What workers tell each other in a run. */
 export interface PeerMessage {

@@ -1,4 +1,4 @@
-import { type DeviceName, isBuffer, type Module, type ResourceId, resourceName } from '@placewright/ir';
+import { type DeviceName, isBuffer, type Module, resourceName } from '@placewright/ir';
 import type { ResourceInfo } from './protocol.js';
 
 /** The variables, staging areas and queues that live on each device. */
@@ -16,22 +16,4 @@ export function resourcesByDevice(module: Module): Map<DeviceName, ResourceInfo[
     }
   }
   return out;
-}
-
-export interface NamedVariable {
-  readonly id: ResourceId;
-  readonly device: DeviceName;
-  readonly info: Extract<ResourceInfo, { kind: 'variable' }>;
-}
-
-/** Variables by shown name. */
-export function variablesByName(
-  resources: ReadonlyMap<DeviceName, readonly ResourceInfo[]>,
-): Map<string, NamedVariable> {
-  const named = new Map<string, NamedVariable>();
-  for (const [device, infos] of resources) {
-    for (const info of infos)
-      if (info.kind === 'variable') named.set(info.name, { id: info.id, device, info });
-  }
-  return named;
 }

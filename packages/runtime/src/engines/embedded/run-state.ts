@@ -13,10 +13,25 @@ export interface Installed {
   readonly models: ReadonlyMap<string, OrtModel>;
 }
 
-/** How a run talks to what is around it. */
-export interface Surroundings {
+/** What all runs of a device have in common. */
+export interface Yard {
   readonly store: Store;
   readonly trace: boolean;
+  /** Ops on a buffer that wait for it to change, first come first. */
+  readonly parked: Map<ResourceId, { readonly run: Run; readonly index: number }[]>;
+  /** Runs that another run has woken. */
+  readonly woken: Set<Run>;
+  /** Messages that have gone to other devices. */
+  sent: number;
+}
+
+export function createYard(store: Store, trace: boolean): Yard {
+  return { store, trace, parked: new Map(), woken: new Set(), sent: 0 };
+}
+
+/** How a run talks to what is around it. */
+export interface Surroundings {
+  readonly yard: Yard;
   send(to: DeviceName, message: PeerMessage, moved: readonly ArrayBuffer[]): void;
   done(
     fetched: readonly { name: string; value: TensorValue }[],
@@ -64,13 +79,10 @@ export interface Run {
   readonly feeds: ReadonlyMap<number, TensorValue>;
   readonly kernels: number[];
   readonly regions: number[];
-  readonly parked: Map<ResourceId, number[]>;
   readonly collectives: Map<number, CollectiveState>;
   readonly outboxes: Map<DeviceName, Outbox>;
   readonly events: TraceEvent[];
   left: number;
-  sent: number;
-  received: number;
   over: boolean;
   /** The call of ONNX Runtime that is under way. */
   calling: Promise<void> | undefined;
@@ -154,7 +166,7 @@ export function outbox(run: Run, device: DeviceName): Outbox {
 
 export function flush(run: Run): void {
   for (const [device, { moved, ...message }] of run.outboxes) {
-    run.sent += 1;
+    run.around.yard.sent += 1;
     run.around.send(device, { run: run.spec.run, sentUs: nowUs(), ...message }, moved);
   }
   run.outboxes.clear();
@@ -162,7 +174,7 @@ export function flush(run: Run): void {
 
 /** Notes the end of a wait, if there was one, and gives the time. */
 export function begin(run: Run): number {
-  if (!run.around.trace) return 0;
+  if (!run.around.yard.trace) return 0;
   const now = nowUs();
   if (now - run.idleSince > SHORT_US) push(run, 'wait', 'wait', run.idleSince, now);
   return now;
@@ -172,7 +184,7 @@ export function begin(run: Run): number {
 const SHORT_US = 20;
 
 export function record(run: Run, name: string, kind: TraceKind, startUs: number, nodes?: number): void {
-  if (!run.around.trace) return;
+  if (!run.around.yard.trace) return;
   const endUs = nowUs();
   if (kind === 'kernel' && endUs - startUs < SHORT_US) {
     run.idleSince = endUs;

@@ -1,38 +1,26 @@
-import { availableParallelism } from 'node:os';
 import {
   type Binding,
-  builtinRegistry,
   checkFeeds,
   checkVariable,
   type DeviceName,
   dataFault,
   type EntryName,
+  type LinkedModule,
   lookupEntry,
   type Module,
   type Node,
   PlacewrightError,
   type TensorValue,
   unknownVariable,
+  type VariableResource,
 } from '@placewright/ir';
-import type { LoadOptions, Session, SessionRunOptions } from '../../engine.js';
-import { type FindTensor, sessionClosed, tensorFinder, uninitialized } from '../../names.js';
-import { devicesOf } from '../../partition.js';
-import { isHeavy } from '../../postpone.js';
-import type { OwnEmitters } from './emit/region.js';
-import { createPlanner, type PlannedRound, type Planner } from './planner.js';
-import { type Pool, startPool } from './pool.js';
-import type { ToWorker } from './protocol.js';
-import { type NamedVariable, resourcesByDevice, variablesByName } from './resources.js';
-import { createRunner, type Runner } from './runner.js';
+import type { ClusterSession, LoadOptions, Session, SessionRunOptions } from '../../engine.js';
+import { sessionClosed, uninitialized } from '../../names.js';
+import { taskViews, type View, viewOf, wholeView } from '../../task-view.js';
+import { type Core, install, startCore } from './core.js';
 import { readState, writeState } from './state.js';
 import { copyOf } from './store.js';
-import { checkSupport } from './support.js';
 import { type Spawn, spawnThread } from './thread.js';
-
-/** Beyond this a process would be threads and channels, and little else. */
-export const MAX_WORKERS = 64;
-const DEFAULT_TIMEOUT_MS = 120_000;
-const NO_EMITTERS: OwnEmitters = new Map();
 
 /** Loads a module: plans every entry, starts the workers and prepares the regions. Throws PW_ENGINE_*, PW_DEADLOCK. */
 export async function loadSession(
@@ -40,141 +28,98 @@ export async function loadSession(
   options: LoadOptions = {},
   spawn: Spawn = spawnThread,
 ): Promise<Session> {
-  const { registry = builtinRegistry, emitters = NO_EMITTERS, accumulate = 'float32' } = options;
-  checkSupport(module, { registry, emitters });
-  const devices = devicesOf(module);
-  if (devices.length > MAX_WORKERS) {
-    throw new PlacewrightError(
-      'PW_ENGINE_DEVICES',
-      `${devices.length} devices are more than ${MAX_WORKERS} threads`,
-      { hint: 'compile for fewer devices' },
-    );
-  }
-  const planner = createPlanner(module, { accumulate, emitters });
-  const own = planner.own();
-  const resources = resourcesByDevice(module);
-  const threads = options.threadsPerDevice ?? threadsFor(own);
-  const runner = createRunner({ devices, timeoutMs: options.stepTimeoutMs ?? DEFAULT_TIMEOUT_MS });
-  const trace = options.trace ?? false;
-  const pool = await startPool({
-    spawn,
-    devices,
-    resources,
-    threads,
-    trace,
-    onNews: runner.news,
-    onCrash: runner.crash,
-  });
-  runner.attach(pool);
-  try {
-    for (const planned of own) await install(pool, planned, planner);
-  } catch (error) {
-    await pool.close();
-    throw error;
-  }
-  pool.hold(false);
-  return session({ module, findTensor: tensorFinder(module), devices, pool, runner, planner, resources });
+  const view = wholeView(module);
+  const core = await startCore(module, [view], options, spawn);
+  const own = createSession(core, view);
+  return { ...own, close: () => core.close(sessionClosed()) };
 }
 
-interface Parts {
-  readonly module: Module;
-  readonly findTensor: FindTensor;
-  readonly devices: readonly DeviceName[];
-  readonly pool: Pool;
-  readonly runner: Runner;
-  readonly planner: Planner;
-  readonly resources: ReturnType<typeof resourcesByDevice>;
+/** Loads a linked cluster, each device one thread. Throws PW_ENGINE_*, PW_DEADLOCK. */
+export async function loadClusterSession(
+  linked: LinkedModule,
+  options: LoadOptions = {},
+  spawn: Spawn = spawnThread,
+): Promise<ClusterSession> {
+  const views = taskViews(linked);
+  const core = await startCore(linked.module, views, options, spawn);
+  const sessions = views.map((view) => createSession(core, view));
+  return {
+    bindings: bindingsOf(core),
+    session: (task) => sessions[viewOf(views, task).task] as Session,
+    takeTrace: () => core.runner.takeTrace(),
+    close: () => core.close(sessionClosed()),
+  };
 }
 
-function session(parts: Parts): Session {
-  const { devices, pool, runner } = parts;
+function bindingsOf({ devices }: Core): Binding[] {
+  return devices.map((device, i): Binding => ({ device, target: `cpu worker ${i}` }));
+}
+
+/** One caller's session; to close it ends no threads. */
+function createSession(core: Core, view: View): Session {
+  const { pool } = core;
+  const { module } = view;
   let queue: Promise<unknown> = Promise.resolve();
-  let closed: Promise<void> | undefined;
+  let closed = false;
+  let steps = 0;
   /** Calls one after the other, with the process held while one is under way. */
   const serially = <T>(body: () => Promise<T>): Promise<T> => {
     const result = queue.then(async () => {
-      if (closed !== undefined) throw sessionClosed();
-      pool.hold(true);
-      try {
-        return await body();
-      } finally {
-        if (closed === undefined) pool.hold(false);
-      }
+      if (closed || core.isClosed()) throw sessionClosed();
+      return await core.held(body);
     });
     queue = result.catch(() => undefined);
     return result;
   };
   return {
-    bindings: devices.map((device, i): Binding => ({ device, target: `cpu worker ${i}` })),
-    run: (entry, feeds = new Map(), options = {}) => serially(() => runEntry(parts, entry, feeds, options)),
-    readVariables: (names) => serially(() => readVariables(parts, names)),
-    writeVariables: (values) => serially(() => writeVariables(parts, values)),
-    readState: () => serially(() => readState(pool, parts.module)),
-    writeState: (state) => serially(() => writeState(pool, parts.module, state)),
-    takeTrace: () => runner.takeTrace(),
-    close: () => {
-      runner.stop(sessionClosed());
-      closed ??= pool.close();
-      return closed;
+    bindings: bindingsOf(core),
+    run: (entry, feeds = new Map(), options = {}) =>
+      serially(() => runEntry(core, view, () => steps++, { name: entry, feeds, options })),
+    readVariables: (names) => serially(() => readVariables(core, view, names)),
+    writeVariables: (values) => serially(() => writeVariables(core, view, values)),
+    readState: () => serially(async () => view.toOwn(await readState(pool, module))),
+    writeState: (state) => serially(async () => writeState(pool, module, view.fromOwn(state))),
+    takeTrace: () => core.runner.takeTrace(),
+    close: async () => {
+      closed = true;
+      core.runner.leave(view.task);
     },
   };
 }
 
-async function install(pool: Pool, { plan, round }: PlannedRound, planner: Planner): Promise<void> {
-  const collectives = round.collectives.map((collective) => planner.share(collective));
-  const calls = round.devices.map((device) => {
-    const models = device.tasks.flatMap((task) => {
-      const model = task.kind === 'region' ? round.models.get(task.model) : undefined;
-      return task.kind === 'region' && model !== undefined ? [[task.model, model] as const] : [];
-    });
-    return pool.call(
-      device.device,
-      (call): ToWorker => ({ kind: 'install', call, plan, device, collectives, models }),
-    );
-  });
-  await Promise.all(calls);
-}
-
-/** The cores shared among the devices that compute much at the same time. */
-function threadsFor(rounds: readonly PlannedRound[]): number {
-  const busy = new Set<DeviceName>();
-  for (const { round } of rounds) {
-    for (const { device, nodes } of round.regions) if (nodes.some(({ op }) => isHeavy(op))) busy.add(device);
-  }
-  return Math.max(1, Math.floor(availableParallelism() / Math.max(1, busy.size)));
-}
-
 // Runs.
 
+interface Call {
+  readonly name: EntryName;
+  readonly feeds: ReadonlyMap<string, TensorValue>;
+  readonly options: SessionRunOptions;
+}
+
 async function runEntry(
-  { module, findTensor, pool, runner, planner }: Parts,
-  name: EntryName,
-  feeds: ReadonlyMap<string, TensorValue>,
-  options: SessionRunOptions,
+  { pool, runner, planners }: Core,
+  { task, module, findTensor, tensorName }: View,
+  nextStep: () => number,
+  { name, feeds, options }: Call,
 ): Promise<ReadonlyMap<string, TensorValue>> {
+  const planner = planners[task] as Core['planners'][number];
   const entry = lookupEntry(module, name);
   const extra = (options.fetch ?? []).map(findTensor);
-  const { rounds, isNew, dropped } = planner.rounds(entry, extra);
+  const { rounds, isNew, dropped } = planner.rounds(entry, extra, tensorName);
   if (isNew) for (const planned of rounds) await install(pool, planned, planner);
   for (const { plan, round } of dropped) {
     for (const { device } of round.devices) pool.send(device, { kind: 'forget', plan });
   }
   const needed = rounds.flatMap(({ round }) => round.feeds.map(({ node }): Node => node));
   const fed = checkFeeds(module, entry, feeds, needed);
-  const step = runner.nextStep();
+  const step = nextStep();
   let fetched: ReadonlyMap<string, TensorValue> = new Map();
   for (const { plan, round } of rounds) {
     const values = round.feeds.flatMap(({ node, at }) => {
       const value = fed.get(node.id);
       return value === undefined ? [] : [{ ...at, value: copyOf(value) }];
     });
-    fetched = await runner.run({
-      plan,
-      step,
-      entry: name,
-      devices: round.devices.map(({ device }) => device),
-      feeds: values,
-    });
+    const devices = round.devices.map(({ device }) => device);
+    fetched = await runner.run({ task, plan, step, entry: name, devices, feeds: values });
   }
   return fetched;
 }
@@ -182,23 +127,23 @@ async function runEntry(
 // Variables.
 
 async function readVariables(
-  { pool, resources }: Parts,
+  { pool }: Core,
+  { variables }: View,
   names?: readonly string[],
 ): Promise<ReadonlyMap<string, TensorValue>> {
-  const named = variablesByName(resources);
-  const wanted = names ?? [...named.keys()];
-  const found = wanted.map((name) => ({
-    name,
-    ...namedVariable(named, name),
-  }));
+  const wanted = names ?? [...variables.keys()];
+  const found = wanted.map((shown) => {
+    const { id, device } = variableNamed(variables, shown);
+    return { shown, id, device };
+  });
   const values = new Map<string, TensorValue>();
   await Promise.all(
     [...grouped(found)].map(async ([device, list]) => {
       const got = await pool.call(device, (call) => ({ kind: 'read', call, ids: list.map(({ id }) => id) }));
-      list.forEach(({ name }, i) => {
+      list.forEach(({ shown }, i) => {
         const value = got[i];
-        if (value !== null && value !== undefined) values.set(name, value);
-        else if (names !== undefined) throw uninitialized(name);
+        if (value !== null && value !== undefined) values.set(shown, value);
+        else if (names !== undefined) throw uninitialized(shown);
       });
     }),
   );
@@ -218,19 +163,19 @@ function grouped<T extends { readonly device: DeviceName }>(items: readonly T[])
   return out;
 }
 
-function namedVariable(named: ReadonlyMap<string, NamedVariable>, name: string): NamedVariable {
-  const found = named.get(name);
-  if (found === undefined) throw unknownVariable(name, [...named.keys()]);
+function variableNamed(variables: View['variables'], name: string): VariableResource {
+  const found = variables.get(name);
+  if (found === undefined) throw unknownVariable(name, [...variables.keys()]);
   return found;
 }
 
 async function writeVariables(
-  { pool, resources }: Parts,
+  { pool }: Core,
+  { variables }: View,
   values: ReadonlyMap<string, TensorValue>,
 ): Promise<void> {
-  const named = variablesByName(resources);
   const items = [...values].map(([name, value]) => {
-    const { id, device, info } = namedVariable(named, name);
+    const variable = variableNamed(variables, name);
     const fault = dataFault(value);
     if (fault !== undefined) {
       throw new PlacewrightError(
@@ -238,8 +183,8 @@ async function writeVariables(
         `the value for variable ${JSON.stringify(name)} ${fault}`,
       );
     }
-    checkVariable(info.name, info, value);
-    return { id, device, value };
+    checkVariable(name, variable, value);
+    return { id: variable.id, device: variable.device, value };
   });
   await Promise.all(
     [...grouped(items)].map(([device, list]) =>
