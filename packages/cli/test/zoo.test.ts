@@ -1,13 +1,23 @@
 import {
   buildModel,
   builtinRegistry,
+  defineModel,
   LOCAL_TASK,
   localCluster,
   type Module,
   type TensorValue,
+  tensorOf,
 } from '@placewright/ir';
-import { batches, type DataName, lookupModel, MODELS, synthetic } from '@placewright/models';
-import { autodiff, compile, rolesOf } from '@placewright/passes';
+import {
+  batches,
+  type DataName,
+  dropout,
+  layerContext,
+  lookupModel,
+  MODELS,
+  synthetic,
+} from '@placewright/models';
+import { autodiff, type CompileOptions, compile, rolesOf } from '@placewright/passes';
 import { findEngine } from '@placewright/runtime';
 import { describe, expect, test } from 'vitest';
 
@@ -82,6 +92,66 @@ describe('a step and an evaluation after it', () => {
     },
     WHOLE ? 600_000 : 60_000,
   );
+});
+
+/** What is left of ones, 40 a row, after dropout. */
+const dropping = defineModel({
+  name: 'dropping',
+  inputs: { ones: { dtype: 'float32', shape: [40] } },
+  build: (b, { ones }) => {
+    const layers = layerContext(b, { realDropout: true });
+    const weights = b.variable('weights', { shape: [40], initializer: { kind: 'ones' } });
+    const left = dropout(layers, b.mul(ones, weights.value), { keep: 0.8 });
+    return { loss: b.mean(left), metrics: { left } };
+  },
+});
+
+describe('real dropout', () => {
+  const feeds = new Map([['ones', tensorOf('float32', [4, 40], new Float32Array(160).fill(1))]]);
+
+  /** Rows that are left in three steps over two towers, two rows each. */
+  async function rowsLeft(options: Omit<CompileOptions, 'training'>, engine: string): Promise<string[]> {
+    const optimizer = { kind: 'sgd', learningRate: 0 } as const;
+    const training = { optimizer, weightDecay: 0, clip: { kind: 'none' } } as const;
+    const { module } = compile(dropping, { ...options, numGpus: 2, training });
+    const session = await findEngine(engine).load(module);
+    const rows: string[] = [];
+    for (const entry of ['init', 'postInit', 'warmUp', 'step', 'step', 'step'] as const) {
+      const { feeds: fed = [] } = module.entries[entry] ?? {};
+      if (module.entries[entry] === undefined) continue;
+      const fetched = await session.run(entry, fed.length === 0 ? new Map() : feeds);
+      if (entry !== 'step') continue;
+      const left = floats(fetched, 'left');
+      for (let row = 0; row < 4; row++) rows.push(left.slice(row * 40, row * 40 + 40).join(' '));
+    }
+    await session.close();
+    return rows;
+  }
+
+  test.each([
+    { strategy: 'independent' },
+    { strategy: 'replicated' },
+    { strategy: 'parameter_server' },
+    { strategy: 'parameter_server', stagedVars: true },
+  ] as const)('drops others on every row, tower and step, the same on both engines: %j', async (options) => {
+    const rows = await rowsLeft(options, 'reference');
+    expect(rows).toHaveLength(12);
+    expect(new Set(rows).size).toBe(12);
+    const left = rows.flatMap((row) => row.split(' ').map(Number));
+    expect(new Set(left)).toEqual(new Set([0, 1.25]));
+    // 480 draws: 0.8 within four standard deviations.
+    expect(Math.abs(left.filter((x) => x > 0).length / left.length - 0.8)).toBeLessThan(0.073);
+    expect(await rowsLeft(options, 'embedded')).toEqual(rows);
+    expect(await rowsLeft({ ...options, seed: 1 }, 'reference')).not.toEqual(rows);
+  });
+
+  test('drops nothing in inference', async () => {
+    const { module } = compile(dropping, { strategy: 'parameter_server', numGpus: 2 });
+    const session = await findEngine('reference').load(module);
+    await session.run('init');
+    expect(new Set(floats(await session.run('eval', feeds), 'left'))).toEqual(new Set([1]));
+    await session.close();
+  });
 });
 
 /** Share by which losses and moves may differ: they do by single bits, in sums of other orders. */

@@ -1,4 +1,4 @@
-import { buildModel, defineModel, type Module } from '@placewright/ir';
+import { buildModel, defineModel, getAttr, type Module, nodeName } from '@placewright/ir';
 import { expect, test } from 'vitest';
 import {
   affine,
@@ -181,7 +181,23 @@ test.each(['NHWC', 'NCHW'] as const)('spatialMean leaves the channels, in %s', (
   expect(shapeAfter(module, 'Mean')).toEqual([null, 3]);
 });
 
-test('dropout drops nothing, as in tf_cnn_benchmarks', () => {
+test('real dropout draws by the step and the tower, in training alone', () => {
+  const module = build((layers, x) => dropout(layers, dropout(layers, x), { keep: 0.8 }), {
+    realDropout: true,
+  });
+  const nodes = [...module.graph.nodes.values()];
+  const draws = nodes.filter((node) => node.op === 'StatelessRandomUniformV2');
+  expect(draws.map((node) => nodeName(node))).toEqual(['dropout0/random_uniform', 'dropout1/random_uniform']);
+  expect(draws.map((node) => node.phase)).toEqual(['forward', 'forward']);
+  const [first, second] = draws.map((node) => getAttr(node, 'seed', 'int'));
+  expect(first).not.toBe(second);
+  const reads = nodes.filter((node) => node.variable === 'global_step' && node.op === 'ReadVariableOp');
+  expect(reads).toHaveLength(1);
+  // No variable is added: what a checkpoint holds is the same with dropout and without.
+  expect(names(module)).toEqual([]);
+});
+
+test('dropout drops nothing unless asked to, as in tf_cnn_benchmarks', () => {
   const counts = [false, true].map((dropping) => {
     const module = build((layers, x) => (dropping ? dropout(layers, x) : x));
     return module.graph.nodes.size;

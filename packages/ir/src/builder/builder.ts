@@ -5,7 +5,7 @@ import type { NodeId, Phase, ResourceId, TensorRef } from '../graph.js';
 import type { AttrInput } from '../op.js';
 import { formatShape, type Shape, sameShape } from '../shape.js';
 import { scalar, type TensorValue, tensorOf } from '../tensor.js';
-import { addInitializer, type Initializer } from './initializer.js';
+import { addInitializer, type Initializer, nameSeed } from './initializer.js';
 
 /** A tensor of the graph being built; its element type is known to TypeScript, its shape is inferred as it is built. */
 export interface Tensor<D extends DType = DType> extends TensorRef {
@@ -40,6 +40,9 @@ export interface VariableHandle {
 type Floats = FloatDType;
 type Pair = number | readonly [number, number];
 
+/** Name of the variable that counts the steps; every module has it. */
+export const GLOBAL_STEP = 'global_step';
+
 /** State that the builders of one module's entries share. */
 export interface BuildState {
   readonly seed: number;
@@ -59,6 +62,7 @@ export class ModelBuilder {
   readonly #phase: Phase;
   readonly #reads = new Map<string, VariableHandle>();
   readonly #updates: NodeId[] = [];
+  #steps: Tensor<'int64'> | null = null;
   #groups: readonly string[] = [];
 
   constructor(editor: GraphEditor, state: BuildState, options: { readonly training: boolean }) {
@@ -135,6 +139,30 @@ export class ModelBuilder {
     });
     this.#editor.addRole({ kind: 'update', replica: null, variable: variable.name, node });
     this.#updates.push(node);
+  }
+
+  /** How many steps were taken before this one, int64: the same for all towers. For what changes with every step. */
+  globalStep(): Tensor<'int64'> {
+    if (this.#steps !== null) return this.#steps;
+    const name = GLOBAL_STEP;
+    const id = this.#state.variables.get(name);
+    const node = this.#editor.addNode(
+      {
+        op: 'ReadVariableOp',
+        name: this.training ? `${name}/read` : `eval/${name}/read`,
+        resources: id === undefined ? [] : [id],
+        variable: name,
+        phase: this.#phase,
+      },
+      { reason: 'reads how many steps were taken' },
+    );
+    this.#steps = this.#port(node, 0, 'int64');
+    return this.#steps;
+  }
+
+  /** A seed, 31 bits, that depends on the seed of the model, on `name` and on the groups around it. */
+  seedOf(name: string): number {
+    return nameSeed([...this.#groups, name].join('/'), this.#state.seed);
   }
 
   // Constants and shapes

@@ -8,7 +8,7 @@ import { formatShape, type Shape } from '../shape.js';
 import { scalar } from '../tensor.js';
 import { DEFAULT_TRAINING, type TrainingSpec } from '../training.js';
 import { ancestors } from '../traverse.js';
-import { type BuildState, ModelBuilder, type Tensor } from './builder.js';
+import { type BuildState, GLOBAL_STEP, ModelBuilder, type Tensor } from './builder.js';
 
 export interface InputSpec<D extends DType = DType> {
   readonly dtype: D;
@@ -191,7 +191,7 @@ function checkUsed(
 
 /** The count of steps: a variable past every scope and balancer, and its increment. Gives the increment's node. */
 function addGlobalStep(editor: GraphEditor, state: BuildState): NodeId {
-  const name = 'global_step';
+  const name = GLOBAL_STEP;
   const why = { reason: 'counts the steps' };
   const variable = {
     kind: 'variable',

@@ -32,6 +32,8 @@ export interface LayerContext {
   readonly dataFormat: DataFormat;
   /** Batch normalisation in place of the biases after each convolution; null for biases. */
   readonly batchNorm: BatchNormConfig | null;
+  /** Whether `dropout` drops anything in training. */
+  readonly realDropout: boolean;
   /** `conv0`, `conv1`, … : the name of the next layer of that kind, numbered over the whole graph. */
   readonly nextName: (kind: string) => string;
 }
@@ -40,6 +42,7 @@ export interface LayerContextOptions {
   readonly dataFormat?: DataFormat;
   /** Turns batch normalisation on after convolutions; what is left out takes `DEFAULT_BATCH_NORM`. */
   readonly batchNorm?: BatchNormOptions;
+  readonly realDropout?: boolean;
 }
 
 /** A context whose layers are numbered from 0: one for each graph that is built. */
@@ -50,9 +53,9 @@ export function layerContext(b: ModelBuilder, options: LayerContextOptions = {})
     counts.set(kind, number + 1);
     return `${kind}${number}`;
   };
-  const { dataFormat = 'NHWC', batchNorm: config } = options;
+  const { dataFormat = 'NHWC', batchNorm: config, realDropout = false } = options;
   const batchNorm = config === undefined ? null : { ...DEFAULT_BATCH_NORM, ...config };
-  return { b, dataFormat, nextName, batchNorm };
+  return { b, dataFormat, realDropout, nextName, batchNorm };
 }
 
 /** Dimensions of one image of a batch. */

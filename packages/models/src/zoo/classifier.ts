@@ -30,6 +30,8 @@ export const CIFAR10_INPUT: ImageInput = { imageSize: 32, channels: 3, classes: 
 /** Another input than the model's own, and how images lie in memory inside the model (they are fed as NHWC always). */
 export interface ModelOptions extends Partial<ImageInput> {
   readonly dataFormat?: DataFormat;
+  /** Whether dropout drops anything; it never does in tf_cnn_benchmarks, so it does not unless asked for. */
+  readonly realDropout?: boolean;
 }
 
 /** Images float32 `[batch, height, width, channels]` of 0 to 255, labels int32 `[batch]` from 0. */
@@ -64,7 +66,8 @@ export function imageClassifier(spec: ClassifierSpec, options: ModelOptions): Im
   const { imageSize, channels, classes } = checkInput(spec, options);
   const dataFormat = checkDataFormat(spec.name, options.dataFormat);
   const { batchNorm } = spec;
-  const context = { dataFormat, ...(batchNorm === undefined ? {} : { batchNorm }) };
+  const { realDropout = false } = options;
+  const context = { dataFormat, realDropout, ...(batchNorm === undefined ? {} : { batchNorm }) };
   return defineModel({
     name: spec.name,
     inputs: {

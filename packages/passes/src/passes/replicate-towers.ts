@@ -1,4 +1,6 @@
 import {
+  type Attr,
+  type Attrs,
   ancestors,
   edit,
   type GraphEditor,
@@ -14,7 +16,7 @@ import {
   type TensorRef,
   topologicalOrder,
 } from '@placewright/ir';
-import { hostDevice } from '../devices.js';
+import { hostDevice, type Site } from '../devices.js';
 import { definePass } from '../pass.js';
 import { rolesOf } from '../roles.js';
 
@@ -34,7 +36,7 @@ export const replicateTowers = definePass<{ towers: readonly string[] }>({
   preserves: 'all',
   run: (module, { towers }, { registry, ...site }) =>
     edit(module, registry, PASS, (editor) => {
-      const copies = new Replication(module, editor, towers, hostDevice(site));
+      const copies = new Replication(module, editor, towers, site);
       copies.run();
     }),
 });
@@ -44,15 +46,18 @@ class Replication {
   readonly #editor: GraphEditor;
   readonly #towers: readonly string[];
   readonly #host: string;
+  /** Number of tower 0 over all tasks. */
+  readonly #firstTower: number;
   /** Per tower, the copy of each original node. */
   readonly #copies: Map<NodeId, NodeId>[];
   readonly #splits = new Map<NodeId, readonly TensorRef[]>();
 
-  constructor(module: Module, editor: GraphEditor, towers: readonly string[], host: string) {
+  constructor(module: Module, editor: GraphEditor, towers: readonly string[], site: Site) {
     this.#module = module;
     this.#editor = editor;
     this.#towers = towers;
-    this.#host = host;
+    this.#host = hostDevice(site);
+    this.#firstTower = site.task.index * towers.length;
     this.#copies = towers.map(() => new Map());
   }
 
@@ -108,18 +113,27 @@ class Replication {
     // Ops on a variable are placed with it.
     const device =
       node.resources.length > 0 ? node.device : mergeDevices(node.device, this.#towers[tower] ?? '');
+    const attrs = this.#seeded(node.attrs, tower);
     const colocation = node.colocation === null ? null : `${node.colocation}/tower_${tower}`;
     const why = { reason: `tower ${tower} on ${this.#towers[tower]}`, from: [node.id] };
     if (tower === 0) {
       this.#editor.updateNode(
         node.id,
-        { inputs, controls, device, colocation, replica: 0, outputs: node.outputs },
+        {
+          inputs,
+          controls,
+          ...(attrs === node.attrs ? {} : { attrs }),
+          device,
+          colocation,
+          replica: 0,
+          outputs: node.outputs,
+        },
         why,
       );
       this.#copies[0]?.set(node.id, node.id);
       return;
     }
-    const { op, name, attrs, outputs, resources, variable, phase, group } = node;
+    const { op, name, outputs, resources, variable, phase, group } = node;
     const spec = {
       op,
       name,
@@ -136,6 +150,13 @@ class Replication {
       replica: tower,
     };
     this.#copies[tower]?.set(node.id, this.#editor.addNode(spec, why));
+  }
+
+  /** Random ops draw other numbers on each tower of each task: its number over all of them is their second seed. */
+  #seeded(attrs: Attrs, tower: number): Attrs {
+    const number = this.#firstTower + tower;
+    if (number === 0 || !attrs.has('seed2')) return attrs;
+    return new Map<string, Attr>([...attrs, ['seed2', { kind: 'int', value: number }]]);
   }
 
   #node(id: NodeId, tower: number): NodeId {
@@ -189,6 +210,17 @@ class Replication {
   }
 }
 
+/** What acts on the count of steps, which stands outside of the towers. */
+function counting(module: Module): NodeId[] {
+  const increments = rolesOf(module, 'globalStep').map(({ node }) => node);
+  const counts = new Set(increments.flatMap((id) => nodeOf(module.graph, id).resources));
+  if (counts.size === 0) return increments;
+  const reads = [...module.graph.nodes.values()].filter(({ resources }) =>
+    resources.some((id) => counts.has(id)),
+  );
+  return [...increments, ...reads.map(({ id }) => id)];
+}
+
 /** Nodes that every tower has a copy of, in topological order, and the inputs that they share. */
 function towerNodes(module: Module): { nodes: Node[]; inputs: NodeId[] } {
   const step = module.entries.step;
@@ -197,10 +229,7 @@ function towerNodes(module: Module): { nodes: Node[]; inputs: NodeId[] } {
     ...(step?.fetches.map(({ tensor }) => tensor.node) ?? []),
     ...rolesOf(module, 'gradient').map(({ tensor }) => tensor.node),
   ];
-  const shared = ancestors(
-    module.graph,
-    rolesOf(module, 'globalStep').map(({ node }) => node),
-  );
+  const shared = ancestors(module.graph, counting(module));
   const ids = new Set([...ancestors(module.graph, roots)].filter((id) => !shared.has(id)));
   const order = topologicalOrder(subgraph(module.graph, ids));
   const isInput = (node: Node): boolean => nodeOf(module.graph, node.id).op === 'Placeholder';
