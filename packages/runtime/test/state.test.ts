@@ -101,6 +101,40 @@ describe.each(ENGINES)('the state of a session of the %s engine', (_, load) => {
     });
   });
 
+  test('takes the place of what buffers hold', async () => {
+    const { module, ids } = delayed();
+    await withSession(module, async (session) => {
+      await session.run('init');
+      await session.run('warmUp', feed(1));
+      await session.writeState({ variables: new Map(), buffers: new Map([[ids.queue, [[floats(5)]]]]) });
+      const { buffers } = await session.readState();
+      expect(buffers.get(ids.queue)).toEqual([[floats(5)]]);
+      expect(buffers.get(ids.area)).toHaveLength(2);
+    });
+  });
+
+  test('of a buffer that two variables take is no one’s to change', async () => {
+    let area: ResourceId | undefined;
+    const module = moduleOf((b) => {
+      const [v, w] = [b.variable('v', floats(0)), b.variable('w', floats(0))];
+      area = b.area('area', [F1], 2);
+      const got = b.op('Unstage', [], {}, { resources: [area] });
+      const [toV, toW] = [v, w].map((id) => b.op('AssignVariableOp', [got], {}, { resources: [id] }));
+      const controls = [toV, toW].flatMap((ref) => (ref === undefined ? [] : [ref.node]));
+      const one = b.constant(floats(1));
+      const add = b.op('AssignAddVariableOp', [one], {}, { resources: [v], controls });
+      b.entry('step', {}, [add]);
+    });
+    await withSession(module, async (session) => {
+      await session.run('init');
+      const buffers = new Map([[area as ResourceId, [[floats(5)]]]]);
+      await session.writeState({ variables: new Map(), buffers });
+      await session.run('step');
+      const variables = await session.readVariables();
+      expect([variables.get('v'), variables.get('w')]).toEqual([floats(6), floats(5)]);
+    });
+  });
+
   test('is set whole or not at all, and what is not given stays', async () => {
     const { module, ids } = delayed();
     const seven = scalar('int32', 7);
