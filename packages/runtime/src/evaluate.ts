@@ -1,6 +1,6 @@
 import type { TensorValue } from '@placewright/ir';
 import type { Session } from './engine.js';
-import { type Feeds, rowsOf, scalarOf } from './train-loop.js';
+import { type Feeds, rowsOf, scalarOf } from './training.js';
 
 export interface EvaluateOptions {
   /** Batches of the examples, each once; the last may be smaller. */

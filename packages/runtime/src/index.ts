@@ -6,4 +6,6 @@ export * from './own-ops.js';
 export * from './partition.js';
 export * from './regions.js';
 export * from './trace.js';
+export * from './train-cluster.js';
 export * from './train-loop.js';
+export { initialValues, rowsOf, scalarOf } from './training.js';

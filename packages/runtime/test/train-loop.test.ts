@@ -11,7 +11,8 @@ import {
 import { describe, expect, it } from 'vitest';
 import type { Session } from '../src/engine.js';
 import { evaluate, variableNorms } from '../src/evaluate.js';
-import { type Feeds, initialValues, train } from '../src/train-loop.js';
+import { train } from '../src/train-loop.js';
+import { type Feeds, initialValues } from '../src/training.js';
 
 /** A session that notes its calls; `losses` are those of its steps. */
 function fakeSession(losses: readonly number[], correct: number | null = 3) {
