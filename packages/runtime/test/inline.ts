@@ -1,9 +1,9 @@
 import { MessageChannel } from 'node:worker_threads';
-import type { Module } from '@placewright/ir';
-import type { LoadOptions, Session } from '../src/engine.js';
+import type { LinkedModule, Module } from '@placewright/ir';
+import type { ClusterSession, LoadOptions, Session } from '../src/engine.js';
 import { serveDevice } from '../src/engines/embedded/device.js';
 import type { FromWorker, ToWorker } from '../src/engines/embedded/protocol.js';
-import { loadSession } from '../src/engines/embedded/session.js';
+import { loadClusterSession, loadSession } from '../src/engines/embedded/session.js';
 import type { Spawn } from '../src/engines/embedded/thread.js';
 
 /** Serves a device in the test's own thread: quick to start, and run from the sources. */
@@ -40,4 +40,9 @@ export function loadInline(
   change: (spawn: Spawn) => Spawn = (spawn) => spawn,
 ): Promise<Session> {
   return loadSession(module, { threadsPerDevice: 1, ...options }, change(spawnInline));
+}
+
+/** As `loadInline`, of a whole cluster. */
+export function loadInlineCluster(linked: LinkedModule, options: LoadOptions = {}): Promise<ClusterSession> {
+  return loadClusterSession(linked, { threadsPerDevice: 1, ...options }, spawnInline);
 }

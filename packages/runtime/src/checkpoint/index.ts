@@ -8,6 +8,7 @@ export {
   type Resume,
   type StrategyIdentity,
 } from './checkpoint.js';
+export * from './cluster.js';
 export * from './directory.js';
 export { type ReadFile, readTensorFile, type TensorFile, writeTensorFile } from './file.js';
 export type { TensorEntry } from './header.js';
