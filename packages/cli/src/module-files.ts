@@ -1,14 +1,26 @@
 import { existsSync, realpathSync, rmSync, statSync } from 'node:fs';
 import {
+  builtinRegistry,
   type ConstantTable,
   decodeConstants,
   encodeConstants,
   isConstantsFile,
   type Module,
+  moduleFromJson,
   PlacewrightError,
+  parseJson,
+  parseModule,
   printModule,
 } from '@placewright/ir';
-import { checkWritable, isDevice, prepareWrite, readBytes, readStart, writeAtomically } from './files.js';
+import {
+  checkWritable,
+  isDevice,
+  prepareWrite,
+  readBytes,
+  readStart,
+  readText,
+  writeAtomically,
+} from './files.js';
 
 /** Bytes that tell a constants file. */
 const HEADER_BYTES = 12;
@@ -97,4 +109,26 @@ function writeToDevice(path: string, text: string, constants: ConstantTable): st
   }
   writeAtomically(path, text);
   return [path];
+}
+
+const NOT_JSON = {
+  code: 'PW_JSON',
+  message: 'the module is not JSON',
+  hint: 'write it again with `placewright compile --json FILE`',
+};
+
+/** A module of a text or JSON file. Throws PW_FILE_READ, PW_PARSE_*, PW_JSON, PW_CONSTANTS. */
+export function readModule(file: string): Module {
+  const text = readText(file);
+  if (file.endsWith('.json'))
+    return moduleFromJson(parseJson(text, { ...NOT_JSON, file }), { file, registry: builtinRegistry });
+  return parseModule(text, {
+    file,
+    registry: builtinRegistry,
+    constants: readConstants(constantsPath(file)),
+  });
+}
+
+function readConstants(path: string): ConstantTable {
+  return existsSync(path) ? decodeConstants(readBytes(path), path) : new Map();
 }

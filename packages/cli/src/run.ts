@@ -4,6 +4,7 @@ import { checkpointCommand } from './commands/checkpoint.js';
 import { type CommandContext, formatExamples } from './commands/command.js';
 import { compileCommand } from './commands/compile.js';
 import { enginesCommand } from './commands/engines.js';
+import { factsCommand } from './commands/facts.js';
 import { modelsCommand } from './commands/models.js';
 import { passesCommand } from './commands/passes.js';
 import { strategiesCommand } from './commands/strategies.js';
@@ -17,6 +18,7 @@ import { normaliseFlags } from './options/command-line.js';
 const COMMANDS: readonly ((context: CommandContext) => Command)[] = [
   trainCommand,
   compileCommand,
+  factsCommand,
   verifyCommand,
   checkpointCommand,
   strategiesCommand,

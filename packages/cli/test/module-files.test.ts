@@ -8,8 +8,7 @@ import {
   tensorValue,
 } from '@placewright/ir';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { readModule } from '../src/commands/verify.js';
-import { checkModuleWritable, writeModule } from '../src/module-files.js';
+import { checkModuleWritable, readModule, writeModule } from '../src/module-files.js';
 import { placewright, temporaryFolder } from './support.js';
 
 /** Changes of files that are still let through; what comes after finds the process gone. */

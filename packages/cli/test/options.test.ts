@@ -32,7 +32,9 @@ describe('an options file', () => {
 
   it('leaves out what means nothing here, and null', () => {
     expect(
-      parseCase('{"device": "gpu", "display_every": 10, "crossReplicaSync": true, "seed": null}'),
+      parseCase(
+        '{"display_every": 10, "num_intra_threads": 1, "seed": null, "job_name": "", "ps_hosts": []}',
+      ),
     ).toEqual({});
   });
 
@@ -56,8 +58,7 @@ describe('an options file', () => {
     ['PW_OPTION_RANGE', { learning_rate: -1 }],
     ['PW_OPTIONS_FORM', []],
     ['PW_OPTIONS_FORM', { options: 3 }],
-    ['PW_CLUSTER_DISTRIBUTED', { ps_hosts: ['a:1'] }],
-    ['PW_CLUSTER_DISTRIBUTED', { options: { model: 'tiny' }, num_ps: 2, num_workers: 1 }],
+    ['PW_OPTION_UNKNOWN', { controller_host: 'a:1' }],
   ])('is refused with %s: %j', (expected, options) => {
     expect(code(cased(options))).toBe(expected);
   });
@@ -156,7 +157,8 @@ describe('settings', () => {
     ['PW_MODEL_UNKNOWN', { model: 'lenett' }],
     ['PW_MODEL_DATA', { model: 'lenet', dataName: 'cifar10' }],
     ['PW_STRATEGY_UNKNOWN', { model: 'tiny', strategy: 'replicate' }],
-    ['PW_STRATEGY_UNSUPPORTED', { model: 'tiny', strategy: 'distributed_replicated' }],
+    ['PW_STRATEGY_ILLEGAL', { model: 'tiny', strategy: 'distributed_replicated' }],
+    ['PW_STRATEGY_ILLEGAL', { model: 'tiny', strategy: 'replicated', numPs: 1, numWorkers: 1 }],
     ['PW_OPTION_CONFLICT', { model: 'tiny', gradientClip: 1, clipGlobalNorm: 1 }],
     ['PW_OPTION_CONFLICT', { model: 'tiny', data: 'mnist', tensors: 'x' }],
   ] as const)('are refused with %s: %j', (expected, options) => {

@@ -1,4 +1,4 @@
-import { DEFAULT_TRAINING } from '@placewright/ir';
+import { DEFAULT_TRAINING, localCluster } from '@placewright/ir';
 import { PASSES, STRATEGIES } from '@placewright/passes';
 import { describe, expect, it } from 'vitest';
 import { type PipelineSettings, passesOf, waysTo } from '../src/commands/print-after.js';
@@ -19,6 +19,8 @@ describe('--print-after', () => {
     ['rewrite-all-reduce', [], '--strategy replicated;'],
     ['rewrite-all-reduce', ['--strategy', 'replicated', '--use-nccl', 'false'], '--use-nccl true;'],
     ['stage-gradients', ['--strategy', 'replicated'], '--strategy parameter_server --staged-vars true;'],
+    ['cache-reads', [], '--num-ps 1 --num-workers 2;'],
+    ['shadow-variables', [], '--strategy distributed_replicated --num-ps 1 --num-workers 2;'],
   ])('refuses %s where it does not run, and says when it does: %j', async (pass, flags, way) => {
     const { code, out, err } = await placewright(...TINY, ...flags, '--print-after', pass);
     expect({ code, out }).toEqual({ code: 1, out: '' });
@@ -35,6 +37,7 @@ const settings = (strategy: string): PipelineSettings => ({
   strategy,
   strategyOptions: {},
   training: DEFAULT_TRAINING,
+  cluster: localCluster({ numGpus: 2 }),
 });
 
 it.each(STRATEGIES.map(({ name }) => name))('knows a way to every pass, from %s', (strategy) => {
@@ -45,7 +48,7 @@ it('knows which passes the compiler runs', async () => {
   for (const flags of [[], ['--strategy', 'replicated'], ['--staged-vars', '--gradient-clip', '1']]) {
     const { passes } = await json<{ passes: { pass: string }[] }>(...TINY, ...flags, '--json');
     const options: PipelineSettings = {
-      strategy: flags.includes('replicated') ? 'replicated' : 'parameter_server',
+      ...settings(flags.includes('replicated') ? 'replicated' : 'parameter_server'),
       strategyOptions: flags.includes('--staged-vars') ? { stagedVars: true } : {},
       training: {
         ...DEFAULT_TRAINING,

@@ -6,16 +6,17 @@ import { testIo } from './support.js';
 const longest = (text: string): string =>
   text.split('\n').reduce((most, line) => (line.length > most.length ? line : most), '');
 
-const STRATEGIES = ['independent', 'parameter_server', 'replicated'];
+const STRATEGIES = ['independent', 'parameter_server', 'replicated', 'distributed_replicated'];
 
 describe('what a command prints', () => {
   it.each([
-    ...['train', 'compile', 'verify', 'strategies', 'passes', 'models', 'engines'].map((name) => [
+    ...['train', 'compile', 'facts', 'verify', 'strategies', 'passes', 'models', 'engines'].map((name) => [
       'help',
       name,
     ]),
     ['--help'],
     ['strategies'],
+    ['strategies', '--legal'],
     ...STRATEGIES.map((name) => ['strategies', name]),
     ['passes'],
     ['passes', 'place-variables'],
@@ -58,7 +59,7 @@ describe('what a command prints', () => {
   });
 
   it('takes what room a terminal has', async () => {
-    const io = testIo({ terminal: true, columns: 160 });
+    const io = testIo({ terminal: true, columns: 200 });
     await run(['strategies'], io);
     expect(io.stdout.text.split('\n')).toHaveLength(STRATEGIES.length + 2);
   });

@@ -29,6 +29,7 @@ import {
   type Strategy,
   type StrategyOptions,
 } from './strategies/choices.js';
+import { checkLegal } from './strategies/legality.js';
 import { pipelineFor, type Target } from './strategies/pipeline.js';
 import { completeOptions, findStrategy, type StrategyName } from './strategies/registry.js';
 import { warningsOf } from './warnings/registry.js';
@@ -82,9 +83,10 @@ export function compile<I extends InputSpecs>(
   const cluster = options.cluster ?? localCluster({ numGpus: options.numGpus ?? 1 });
   const task = compiledTask(cluster, options.task);
   const site = { cluster, task };
-  const complete = completeOptions(strategy, options);
   const asked = 'graph' in model ? model.training : training;
   if (asked) checkTraining(asked);
+  checkLegal(strategy, { options, cluster, training: asked ?? DEFAULT_TRAINING });
+  const complete = completeOptions(strategy, options);
   const source =
     'graph' in model
       ? model

@@ -1,11 +1,14 @@
-import { DEFAULT_TRAINING, type TrainingSpec } from '@placewright/ir';
+import { DEFAULT_TRAINING, printModule, type TrainingSpec } from '@placewright/ir';
 import { describe, expect, it } from 'vitest';
-import { type CompileOptions, compile, STRATEGIES } from '../src/index.js';
+import { type CompileOptions, compile, independent, STRATEGIES } from '../src/index.js';
 import { small, tasks } from './fixture.js';
 
 /** Compiles with options as a program without types may give them. */
 const compiled = (options: Readonly<Record<string, unknown>>) => () =>
   compile(small, { strategy: 'replicated', numGpus: 2, ...options } as CompileOptions);
+
+/** A strategy of somebody's own, which the table of legal combinations does not know. */
+const OWN = { ...independent, name: 'own' };
 
 const error = (code: string, message: string, hint: string) =>
   expect.objectContaining({
@@ -22,11 +25,20 @@ describe('options of a strategy', () => {
     [{ strategy: 'parameter_server', stagedVars: 'yes' }, 'stagedVars cannot be "yes"', 'true, false'],
     [{ useNccl: 1 }, 'useNccl cannot be 1', 'true, false'],
     [{ useNccl: Symbol('x') }, 'useNccl cannot be Symbol(x)', 'true, false'],
-    [{ strategy: 'parameter_server', useNccl: true }, 'does not take the option useNccl', 'replicated'],
-    [{ strategy: 'independent', localParameterDevice: 'cpu' }, 'localParameterDevice', 'parameter_server'],
-    [{ strategy: 'independent', reduction: 'sum' }, 'does not take the option reduction', 'replicated'],
+    [{ strategy: OWN, reduction: 'sum' }, 'does not take the option reduction', 'replicated'],
+    [{ strategy: OWN, stagedVars: true }, 'does not take the option stagedVars', 'parameter_server'],
   ])('are refused: %o', (options, message, hint) => {
     expect(compiled(options)).toThrow(error('PW_STRATEGY_OPTION', message, hint));
+  });
+
+  it.each([
+    { strategy: 'parameter_server', useNccl: true },
+    { strategy: 'independent', localParameterDevice: 'gpu' },
+    { strategy: 'independent', crossReplicaSync: true },
+    { strategy: OWN, localParameterDevice: 'gpu' },
+  ])('change nothing where a strategy does not take them, as in the original: %o', (options) => {
+    const text = (options: Readonly<Record<string, unknown>>) => printModule(compiled(options)().module).text;
+    expect(text(options)).toBe(text({ strategy: options.strategy }));
   });
 
   it.each(STRATEGIES.map(({ name }) => name))('may say no to what %s does not take', (strategy) => {

@@ -8,7 +8,7 @@ import { checkModuleWritable, constantsPath, writeModule } from '../module-files
 import { addOptions, readOptions } from '../options/command-line.js';
 import { warnOfIgnored } from '../options/ignored.js';
 import { type ModelSettings, modelSettings } from '../options/settings.js';
-import { FILE_OPTIONS, MODEL_OPTIONS } from '../options/table.js';
+import { CLUSTER_OPTIONS, FILE_OPTIONS, MODEL_OPTIONS } from '../options/table.js';
 import { badValue, NO_STREAM } from '../options/values.js';
 import { lowerWithProgress } from '../train/lower-progress.js';
 import { deviceTable, type PassRow, passRows, placementOf } from '../train/run-report.js';
@@ -45,7 +45,7 @@ export function compileCommand({ io }: CommandContext): Command {
       ['placewright compile --model tiny --num-gpus 2 --json', 'the summary as JSON'],
     ],
   );
-  addOptions(command, { ...MODEL_OPTIONS, out: FILE_OPTIONS.out });
+  addOptions(command, { ...MODEL_OPTIONS, ...CLUSTER_OPTIONS, out: FILE_OPTIONS.out });
   return command
     .option('--options <file>', "options from a JSON file, by tf_cnn_benchmarks' names; flags go first")
     .option(
@@ -55,7 +55,7 @@ export function compileCommand({ io }: CommandContext): Command {
     .option('--print-after <pass>', 'print the text form after a pass, or after `all`')
     .action((flags: Record<string, unknown> & Outputs) => {
       const settings = modelSettings(readOptions(flags), flags.options !== undefined);
-      warnOfIgnored(io, flags, settings.strategy);
+      warnOfIgnored(io, flags, settings);
       compileOnce(io, settings, flags);
     });
 }

@@ -1,19 +1,19 @@
-import { LOCAL_TASK, localCluster, PlacewrightError } from '@placewright/ir';
+import { type Cluster, distributedCluster, isLocal, localCluster, PlacewrightError } from '@placewright/ir';
 import {
+  CHOICE_VALUES,
+  combinationOf,
   completeOptions,
   findStrategy,
-  hostDevice,
+  legalityOf,
   pipelineFor,
   STRATEGIES,
-  type Strategy,
-  type StrategyOptions,
 } from '@placewright/passes';
 import { type ModelSettings, pickWord } from '../options/settings.js';
 import { flagName } from '../options/table.js';
 import { PASS_NAMES } from './passes.js';
 
 /** What of the settings decides which passes run. */
-export type PipelineSettings = Pick<ModelSettings, 'strategy' | 'strategyOptions' | 'training'>;
+export type PipelineSettings = Pick<ModelSettings, 'strategy' | 'strategyOptions' | 'training' | 'cluster'>;
 
 /**
  * The pass of `--print-after`, or `all`. Throws PW_PASS_UNKNOWN for none, and for one that the settings do not run, with
@@ -28,11 +28,10 @@ export function pickPass(given: string, settings: PipelineSettings): string {
   });
 }
 
-/** Names of the passes that run, in order. Which devices there are decides nothing. */
-export function passesOf({ strategy: name, strategyOptions, training }: PipelineSettings): string[] {
+/** Names of the passes that run, in order. Of the devices, only whether they are of a cluster decides. */
+export function passesOf({ strategy: name, strategyOptions, training, cluster }: PipelineSettings): string[] {
   const strategy = findStrategy(name);
-  const site = { cluster: localCluster({ numGpus: 1 }), task: LOCAL_TASK };
-  const context = { host: hostDevice(site), clipping: training.clip, distributed: false };
+  const context = { host: '', clipping: training.clip, distributed: !isLocal(cluster) };
   const choices = strategy.choices(completeOptions(strategy, strategyOptions), context);
   return pipelineFor(choices, training, [], { collectives: 'nccl' }).map(({ pass }) => pass.name);
 }
@@ -43,9 +42,11 @@ interface Change {
   readonly apply: (settings: PipelineSettings) => PipelineSettings;
 }
 
-const CHANGES: readonly Change[] = [
-  { flags: '', apply: (settings) => settings },
-  ...(['stagedVars', 'useNccl'] as const).flatMap((option) =>
+const AS_IT_IS: Change = { flags: '', apply: (settings) => settings };
+
+const OPTIONS: readonly Change[] = [
+  AS_IT_IS,
+  ...(['stagedVars', 'useNccl', 'crossReplicaSync'] as const).flatMap((option) =>
     [true, false].map(
       (value): Change => ({
         flags: `${flagName(option)} ${value}`,
@@ -65,22 +66,43 @@ const CHANGES: readonly Change[] = [
   },
 ];
 
-/** Flags that make the pass run: with the strategy that is named, or else with each one that can. */
+const PLACES: readonly Change[] = [
+  AS_IT_IS,
+  {
+    flags: `${flagName('numPs')} 1 ${flagName('numWorkers')} 2`,
+    apply: (settings) => ({ ...settings, cluster: CLUSTER }),
+  },
+  { flags: '', apply: (settings) => ({ ...settings, cluster: localCluster({ numGpus: 1 }) }) },
+];
+const CLUSTER: Cluster = distributedCluster({ numGpus: 1, psHosts: ['a:1'], workerHosts: ['b:1', 'c:1'] });
+
+/**
+ * Flags that make the pass run: with the strategy that is named and where it is, or else with other strategies, and
+ * elsewhere.
+ */
 export function waysTo(pass: string, settings: PipelineSettings): string[] {
-  const same = wayWith(findStrategy(settings.strategy), pass, settings);
-  if (same !== undefined) return [same];
-  return STRATEGIES.flatMap((strategy) => {
-    const flags = wayWith(strategy, pass, settings);
-    return flags === undefined ? [] : [`${flagName('strategy')} ${strategy.name} ${flags}`.trim()];
-  });
+  const names = STRATEGIES.map(({ name }) => name);
+  for (const place of PLACES) {
+    const there = place.apply(settings);
+    const same = wayWith(settings.strategy, pass, there);
+    if (same !== undefined) return [`${place.flags} ${same}`.trim()];
+    const others = names.flatMap((name) => {
+      const flags = wayWith(name, pass, there);
+      return flags === undefined ? [] : [`${flagName('strategy')} ${name} ${place.flags} ${flags}`];
+    });
+    if (others.length > 0) return others.map((way) => way.replace(/ +/g, ' ').trim());
+  }
+  return [];
 }
 
-function wayWith(strategy: Strategy, pass: string, settings: PipelineSettings): string | undefined {
-  return CHANGES.find(({ apply }) => {
-    const changed = apply({ ...settings, strategy: strategy.name });
-    const taken = Object.entries(changed.strategyOptions).filter(
-      ([name]) => strategy.options[name as keyof StrategyOptions] !== null,
-    );
-    return passesOf({ ...changed, strategyOptions: Object.fromEntries(taken) }).includes(pass);
+function wayWith(strategy: string, pass: string, settings: PipelineSettings): string | undefined {
+  return OPTIONS.find(({ apply }) => {
+    const changed = apply({ ...settings, strategy });
+    return isLegal(changed) && passesOf(changed).includes(pass);
   })?.flags;
+}
+
+function isLegal({ strategy, strategyOptions: options, cluster, training }: PipelineSettings): boolean {
+  const name = CHOICE_VALUES.strategy.find((known) => known === strategy);
+  return name === undefined || legalityOf(combinationOf(name, { options, cluster, training })).legal;
 }

@@ -1,4 +1,4 @@
-import { formatBinding, PlacewrightError } from '@placewright/ir';
+import { formatBinding, isLocal, PlacewrightError } from '@placewright/ir';
 import { engines as allEngines, type Engine, findEngine, type Session } from '@placewright/runtime';
 import type { Command } from 'commander';
 import { EXIT } from '../errors.js';
@@ -11,6 +11,7 @@ import { warnOfIgnored } from '../options/ignored.js';
 import { type ModelSettings, modelSettings } from '../options/settings.js';
 import {
   CHECKPOINT_OPTIONS,
+  CLUSTER_OPTIONS,
   FILE_OPTIONS,
   MODEL_OPTIONS,
   type OptionValues,
@@ -53,7 +54,8 @@ export function trainCommand({ io, finish }: CommandContext): Command {
       'see on a time line how the devices overlap',
     ],
   ]);
-  addOptions(command, { ...MODEL_OPTIONS, ...RUN_OPTIONS, ...CHECKPOINT_OPTIONS, ...FILE_OPTIONS });
+  const run = { ...RUN_OPTIONS, ...CHECKPOINT_OPTIONS, ...FILE_OPTIONS };
+  addOptions(command, { ...MODEL_OPTIONS, ...CLUSTER_OPTIONS, ...run });
   return command
     .option('--options <file>', "options from a JSON file, by tf_cnn_benchmarks' names; flags go first")
     .option('--json', 'print the result as JSON')
@@ -63,7 +65,7 @@ export function trainCommand({ io, finish }: CommandContext): Command {
       const display = { json: flags.json === true, quiet: flags.quiet === true };
       const options = readOptions(flags);
       const settings = modelSettings(options, flags.options !== undefined || options.tensors !== undefined);
-      warnOfIgnored(io, flags, settings.strategy);
+      warnOfIgnored(io, flags, settings);
       finish(await trainOnce(io, options, settings, display));
     });
 }
@@ -84,6 +86,7 @@ async function trainOnce(
   settings: ModelSettings,
   display: Display,
 ): Promise<number> {
+  refuseCluster(settings);
   const engine = findEngine(options.engine ?? 'embedded');
   checkTowers(engine, settings);
   checkOutputs(options);
@@ -105,6 +108,13 @@ async function trainOnce(
   printOutcome(io, options, run, display);
   if (run.report.reason !== 'diverged') warnOfLoss(io, settings, run.report);
   return exitOf(run);
+}
+
+function refuseCluster({ cluster }: ModelSettings): void {
+  if (isLocal(cluster)) return;
+  throw new PlacewrightError('PW_CLUSTER_DISTRIBUTED', 'a cluster of several tasks cannot be trained yet', {
+    hint: 'leave the hosts out, or look at what `placewright compile` makes of it',
+  });
 }
 
 /** The engine has room for the towers and the host, which is known before anything is compiled. */

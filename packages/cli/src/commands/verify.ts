@@ -1,19 +1,13 @@
-import { existsSync } from 'node:fs';
 import {
   builtinRegistry,
-  type ConstantTable,
   chosenInvariants,
-  decodeConstants,
   excerptAround,
   formatError,
   INVARIANTS,
   type Module,
-  moduleFromJson,
   type OpaqueOp,
   opaqueOps,
   PlacewrightError,
-  parseJson,
-  parseModule,
   type VerifyOptions,
   type Violation,
   verify,
@@ -21,9 +15,8 @@ import {
 } from '@placewright/ir';
 import type { Command } from 'commander';
 import { EXIT } from '../errors.js';
-import { readBytes, readText } from '../files.js';
 import { type Io, printJson, printLine } from '../io.js';
-import { constantsPath } from '../module-files.js';
+import { readModule } from '../module-files.js';
 import { plural } from '../ui/numbers.js';
 import { hanging } from '../ui/table.js';
 import { type CommandContext, createCommand } from './command.js';
@@ -97,28 +90,6 @@ function choice(module: Module, only: string | undefined): VerifyOptions {
   if (only === CLAIMED) return {};
   const names = only.split(',').map((name) => name.trim());
   return { only: names.filter((name) => name !== '') };
-}
-
-const NOT_JSON = {
-  code: 'PW_JSON',
-  message: 'the module is not JSON',
-  hint: 'write it again with `placewright compile --json FILE`',
-};
-
-/** A module of a text or JSON file. Throws PW_FILE_READ, PW_PARSE_*, PW_JSON, PW_CONSTANTS. */
-export function readModule(file: string): Module {
-  const text = readText(file);
-  if (file.endsWith('.json'))
-    return moduleFromJson(parseJson(text, { ...NOT_JSON, file }), { file, registry: builtinRegistry });
-  return parseModule(text, {
-    file,
-    registry: builtinRegistry,
-    constants: readConstants(constantsPath(file)),
-  });
-}
-
-function readConstants(path: string): ConstantTable {
-  return existsSync(path) ? decodeConstants(readBytes(path), path) : new Map();
 }
 
 function inspectionJson(file: string, { module, checked, violations, opaque, valid }: Inspection) {

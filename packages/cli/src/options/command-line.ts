@@ -2,12 +2,14 @@ import { type Command, Option } from 'commander';
 import { readCase } from './case-file.js';
 import { conflict } from './settings.js';
 import {
+  EMPTY_OPTIONS,
   findOption,
   flagName,
   kebabCase,
   type OptionDecl,
   type OptionKind,
   type OptionName,
+  type OptionValue,
   type OptionValues,
 } from './table.js';
 import { parseOption } from './values.js';
@@ -35,6 +37,8 @@ function placeholder(decl: OptionKind): string {
       return `<${decl.of.join('|')}>`;
     case 'flag':
       return '[true|false]';
+    case 'hosts':
+      return '<host:port,…>';
     case 'count':
       return '<n>';
     case 'number':
@@ -44,20 +48,25 @@ function placeholder(decl: OptionKind): string {
 
 /**
  * Options that were given as flags, over those of `--options FILE`. Throws PW_OPTION_*, PW_OPTIONS_*, PW_FILE_READ,
- * PW_CLUSTER_DISTRIBUTED.
+ * PW_CLUSTER_HOSTS.
  */
 export function readOptions(flags: Readonly<Record<string, unknown>>): OptionValues {
   const given = parseFlags(flags);
-  const file = typeof flags.options === 'string' ? readCase(flags.options) : {};
+  return withFlags(typeof flags.options === 'string' ? readCase(flags.options) : {}, given);
+}
+
+/** Options of a file with flags over them. */
+export function withFlags(file: OptionValues, given: OptionValues): OptionValues {
   return { ...withoutRivals(file, given), ...given };
 }
 
-/** Options that were given as flags. Throws PW_OPTION_*. */
+/** Options that were given as flags. Throws PW_OPTION_*, PW_CLUSTER_HOSTS. */
 export function parseFlags(flags: Readonly<Record<string, unknown>>): OptionValues {
-  const values = new Map<OptionName, string | number | boolean>();
+  const values = new Map<OptionName, OptionValue>();
   for (const [key, raw] of Object.entries(flags)) {
     const found = findOption(key);
     if (found === undefined || raw === undefined) continue;
+    if (raw === '' && EMPTY_OPTIONS.includes(found.name)) continue;
     const value = parseOption(flagName(key), found.decl, raw);
     const known = values.get(found.name);
     if (known !== undefined && known !== value) throw conflict(flagName(found.name), flagName(key));
@@ -71,6 +80,8 @@ const RIVALS: readonly (readonly OptionName[])[] = [
   ['steps', 'epochs'],
   ['gradientClip', 'clipGlobalNorm'],
   ['data', 'dataName'],
+  ['psHosts', 'numPs'],
+  ['workerHosts', 'numWorkers'],
 ];
 
 function withoutRivals(file: OptionValues, given: OptionValues): OptionValues {

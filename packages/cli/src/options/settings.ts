@@ -6,21 +6,24 @@ import {
   type TrainingSpec,
 } from '@placewright/ir';
 import { type ImageInput, lookupModel, MODELS, type ModelEntry } from '@placewright/models';
-import { findStrategy, type Strategy, type StrategyOptions } from '@placewright/passes';
+import { checkLegal, findStrategy, type StrategyOptions } from '@placewright/passes';
 import { usageError } from '../errors.js';
+import { changeFlags } from './change-flags.js';
+import { type ClusterSettings, clusterSettings } from './cluster.js';
 import type { OptionValues } from './table.js';
 
 /** Where the images come from; they also decide the size of the model's input. */
 export type DataSource = 'mnist' | 'synthetic' | 'tensors';
 
 /** What to compile, complete and checked. */
-export interface ModelSettings {
+export interface ModelSettings extends ClusterSettings {
   readonly model: ModelEntry;
   readonly input: ImageInput;
   readonly dataFormat: 'NHWC' | 'NCHW';
   readonly data: DataSource;
   readonly strategy: string;
   readonly strategyOptions: StrategyOptions;
+  /** Towers of one worker. */
   readonly numGpus: number;
   /** Images of one tower. */
   readonly batchSize: number;
@@ -50,28 +53,34 @@ const MNIST_INPUT: ImageInput = { imageSize: 28, channels: 1, classes: 10 };
 
 /**
  * Fills in what was not given. `recorded` says that the options come from a recorded run, whose defaults then hold.
- * Throws PW_OPTION_MISSING, PW_OPTION_CONFLICT, PW_MODEL_UNKNOWN, PW_STRATEGY_UNKNOWN, PW_STRATEGY_UNSUPPORTED.
+ * Throws PW_OPTION_MISSING, PW_OPTION_CONFLICT, PW_MODEL_UNKNOWN, PW_STRATEGY_UNKNOWN, PW_STRATEGY_ILLEGAL,
+ * PW_CLUSTER_*.
  */
 export function modelSettings(values: OptionValues, recorded: boolean): ModelSettings {
   if (values.model === undefined) throw missingModel();
   const model = lookupModel(values.model, values.dataName);
   const defaults = recorded ? RECORDED : { ...PLAIN, learningRate: model.momentumRate ?? PLAIN.learningRate };
-  const data = dataSource(values, model.name);
+  const data = dataSource(values, model, recorded);
   const strategy = findStrategy(values.strategy ?? DEFAULT_STRATEGY);
+  const options = strategyOptions(values);
+  const place = clusterSettings(values);
+  const training: TrainingSpec = {
+    optimizer: optimizerOf(values, defaults),
+    weightDecay: values.weightDecay ?? defaults.weightDecay,
+    clip: clipOf(values),
+  };
+  checkLegal(strategy, { options, cluster: place.cluster, training }, changeFlags);
   return {
     model,
     input: inputOf(model, data, values),
     dataFormat: values.dataFormat ?? 'NHWC',
     data,
     strategy: strategy.name,
-    strategyOptions: strategyOptions(values, strategy),
+    strategyOptions: options,
     numGpus: values.numGpus ?? 1,
+    ...place,
     batchSize: values.batchSize ?? model.batchSize,
-    training: {
-      optimizer: optimizerOf(values, defaults),
-      weightDecay: values.weightDecay ?? defaults.weightDecay,
-      clip: clipOf(values),
-    },
+    training,
     seed: values.seed ?? 0,
     ownLearningRate: values.learningRate !== undefined,
   };
@@ -82,7 +91,7 @@ function missingModel(): PlacewrightError {
   return usageError('PW_OPTION_MISSING', 'no model is named', `add --model with one of ${names}`);
 }
 
-function dataSource(values: OptionValues, model: string): DataSource {
+function dataSource(values: OptionValues, model: ModelEntry, recorded: boolean): DataSource {
   if (values.tensors !== undefined) {
     if (values.data !== undefined) throw conflict('--tensors', '--data');
     return 'tensors';
@@ -92,7 +101,9 @@ function dataSource(values: OptionValues, model: string): DataSource {
       throw conflict('--data mnist', '--data-name');
     return values.data;
   }
-  return DIGIT_MODELS.includes(model) && values.dataName === undefined ? 'mnist' : 'synthetic';
+  // A recorded run of a model of the original had images of its data set.
+  const asRecorded = values.dataName !== undefined || (recorded && model.dataSets.length > 0);
+  return DIGIT_MODELS.includes(model.name) && !asRecorded ? 'mnist' : 'synthetic';
 }
 
 function inputOf(model: ModelEntry, data: DataSource, { dataName }: OptionValues): ImageInput {
@@ -102,19 +113,10 @@ function inputOf(model: ModelEntry, data: DataSource, { dataName }: OptionValues
   return { ...model.input, classes: DATA_NAMES[dataName] };
 }
 
-/**
- * Options that tf_cnn_benchmarks takes with any strategy, where they change nothing: recorded options have them. As flags
- * they are warned of.
- */
-export const TAKEN_BY_ALL = ['localParameterDevice', 'useNccl'] as const satisfies (keyof StrategyOptions)[];
-
-function strategyOptions(values: OptionValues, strategy: Strategy): StrategyOptions {
-  const { localParameterDevice, stagedVars, useNccl, reduction } = values;
-  const given = Object.entries({ localParameterDevice, stagedVars, useNccl, reduction });
-  const ignored = TAKEN_BY_ALL.filter((name) => strategy.options[name] === null);
-  return Object.fromEntries(
-    given.filter(([name, value]) => value !== undefined && !ignored.some((other) => other === name)),
-  );
+function strategyOptions(values: OptionValues): StrategyOptions {
+  const { localParameterDevice, stagedVars, useNccl, crossReplicaSync, reduction } = values;
+  const given = Object.entries({ localParameterDevice, stagedVars, useNccl, crossReplicaSync, reduction });
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
 function optimizerOf(values: OptionValues, defaults: Defaults): OptimizerSpec {

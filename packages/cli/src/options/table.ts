@@ -1,3 +1,4 @@
+import { MAX_DEVICES } from '@placewright/ir';
 import type { StrategyOptions } from '@placewright/passes';
 
 /** How the text of an option becomes a value. Numbers have their limits, both allowed. */
@@ -6,6 +7,8 @@ export type OptionKind =
   | { readonly kind: 'file'; readonly value: string }
   | { readonly kind: 'choice'; readonly of: readonly string[] }
   | { readonly kind: 'flag' }
+  /** `host:port` of each task of a job, comma between them, or a list in an options file. */
+  | { readonly kind: 'hosts' }
   | { readonly kind: 'count'; readonly min: number; readonly max: number }
   | { readonly kind: 'number'; readonly min: number; readonly max: number };
 
@@ -26,7 +29,8 @@ const RATE = { min: 0, max: 1e6 };
 export const MODEL_OPTIONS = {
   model: { kind: 'word', value: 'name', summary: 'model of the zoo; `placewright models` lists them' },
   strategy: { kind: 'word', value: 'name', also: ['variableUpdate'], byDefault: 'parameter_server', summary: 'who holds the variables and how gradients meet; `placewright strategies`' },
-  numGpus: { kind: 'count', ...TOWERS, byDefault: '1', summary: 'towers, one on each logical GPU' },
+  numGpus: { kind: 'count', ...TOWERS, byDefault: '1', summary: 'towers of a worker, one on each logical device' },
+  device: { kind: 'choice', of: ['cpu', 'gpu'], byDefault: 'gpu', summary: 'what towers run on: logical GPUs, or as many logical CPUs' },
   batchSize: { kind: 'count', min: 1, max: 65_536, byDefault: "the model's", summary: 'images of a tower in a step' },
   optimizer: { kind: 'choice', of: ['sgd', 'momentum', 'rmsprop'], summary: "TensorFlow's update rule" },
   learningRate: { kind: 'number', ...RATE, summary: 'η' },
@@ -47,6 +51,17 @@ export const MODEL_OPTIONS = {
   dataName: { kind: 'choice', of: ['imagenet', 'cifar10'], summary: "tf_cnn_benchmarks' data set, which chooses the model's images and outputs (1001 or 11)" },
   seed: { kind: 'count', min: 0, max: 2 ** 31 - 1, byDefault: '0', summary: 'of initial values and of the order of the images' },
 } as const satisfies Readonly<Record<string, OptionDecl>> & Record<keyof StrategyOptions, OptionDecl>;
+
+/** The cluster and the task to compile for. Without hosts, it is the devices of one machine. */
+// biome-ignore format: one line an option
+export const CLUSTER_OPTIONS = {
+  psHosts: { kind: 'hosts', summary: 'parameter servers of a cluster: a:2222,b:2222' },
+  workerHosts: { kind: 'hosts', summary: 'its workers, each with --num-gpus towers' },
+  jobName: { kind: 'choice', of: ['worker', 'ps'], byDefault: 'worker', summary: 'job of the task; parameter servers run no graph' },
+  taskIndex: { kind: 'count', min: 0, max: MAX_DEVICES - 1, byDefault: '0', summary: 'which of the workers it is' },
+  numPs: { kind: 'count', min: 1, max: MAX_DEVICES, summary: 'how many parameter servers, instead of their hosts' },
+  numWorkers: { kind: 'count', min: 1, max: MAX_DEVICES, summary: 'how many workers, instead of their hosts' },
+} as const satisfies Readonly<Record<string, OptionDecl>>;
 
 /** How to run it: further options of `train`. */
 // biome-ignore format: one line an option
@@ -77,7 +92,13 @@ export const FILE_OPTIONS = {
   trace: { kind: 'file', value: 'file', summary: 'write what each device did when, for chrome://tracing or ui.perfetto.dev' },
 } as const satisfies Readonly<Record<string, OptionDecl>>;
 
-export const ALL_OPTIONS = { ...MODEL_OPTIONS, ...RUN_OPTIONS, ...CHECKPOINT_OPTIONS, ...FILE_OPTIONS } as const;
+export const ALL_OPTIONS = {
+  ...MODEL_OPTIONS,
+  ...CLUSTER_OPTIONS,
+  ...RUN_OPTIONS,
+  ...CHECKPOINT_OPTIONS,
+  ...FILE_OPTIONS,
+} as const;
 
 type ValueOf<D> = D extends { kind: 'choice'; of: readonly (infer C)[] }
   ? C
@@ -85,8 +106,12 @@ type ValueOf<D> = D extends { kind: 'choice'; of: readonly (infer C)[] }
     ? boolean
     : D extends { kind: 'count' | 'number' }
       ? number
-      : string;
+      : D extends { kind: 'hosts' }
+        ? readonly string[]
+        : string;
 
+/** What an option's text becomes. */
+export type OptionValue = string | number | boolean | readonly string[];
 export type OptionName = keyof typeof ALL_OPTIONS;
 /** Options that were given, on the command line or in a file. */
 export type OptionValues = { readonly [K in OptionName]?: ValueOf<(typeof ALL_OPTIONS)[K]> };
@@ -96,7 +121,7 @@ export type OptionValues = { readonly [K in OptionName]?: ValueOf<(typeof ALL_OP
  * An options file may have them.
  */
 export const MEANINGLESS_OPTIONS: readonly string[] = [
-  ...['device', 'displayEvery', 'printTrainingAccuracy', 'numWarmupBatches', 'batchGroupSize', 'cacheData'],
+  ...['displayEvery', 'printTrainingAccuracy', 'numWarmupBatches', 'batchGroupSize', 'cacheData'],
   ...['summaryVerbosity', 'saveSummariesSteps', 'saveModelSecs', 'serverProtocol'],
   ...['numIntraThreads', 'numInterThreads', 'gpuMemoryFracPct', 'forceGpuCompatible', 'allowGrowth'],
   ...[
@@ -110,10 +135,8 @@ export const MEANINGLESS_OPTIONS: readonly string[] = [
   ],
 ];
 
-/** Flags of a cluster of several tasks. */
-export const CLUSTER_OPTIONS: readonly string[] = [
-  ...['jobName', 'taskIndex', 'psHosts', 'workerHosts', 'controllerHost', 'numPs', 'numWorkers'],
-];
+/** Flags that tf_cnn_benchmarks has empty where there is no cluster: an empty text or list is none given. */
+export const EMPTY_OPTIONS: readonly string[] = ['jobName', 'psHosts', 'workerHosts', 'controllerHost'];
 
 /** `numGpus` as a flag: `--num-gpus`. */
 export function flagName(name: string): string {

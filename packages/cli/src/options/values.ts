@@ -1,5 +1,5 @@
 import { nearest, PlacewrightError, unreachable } from '@placewright/ir';
-import type { OptionDecl } from './table.js';
+import type { OptionDecl, OptionValue } from './table.js';
 
 /** A file called `-` is never meant. */
 export const NO_STREAM = 'name a file; /dev/stdout is the output, /dev/stdin the input';
@@ -8,7 +8,7 @@ export const NO_STREAM = 'name a file; /dev/stdout is the output, /dev/stdin the
  * The value of an option: of its text on the command line, or of what stands in an options file.
  * `where` names it in errors (`--batch-size`). Throws PW_OPTION_VALUE, PW_OPTION_RANGE.
  */
-export function parseOption(where: string, decl: OptionDecl, given: unknown): string | number | boolean {
+export function parseOption(where: string, decl: OptionDecl, given: unknown): OptionValue {
   switch (decl.kind) {
     case 'word':
     case 'file':
@@ -19,6 +19,8 @@ export function parseOption(where: string, decl: OptionDecl, given: unknown): st
       return parseChoice(where, decl.of, given);
     case 'flag':
       return parseFlag(where, given);
+    case 'hosts':
+      return parseHosts(where, given);
     case 'count':
     case 'number':
       return parseNumber(where, decl, given);
@@ -41,6 +43,32 @@ function parseFlag(where: string, given: unknown): boolean {
   if (text === 'true' || text === '1') return true;
   if (text === 'false' || text === '0') return false;
   throw badValue(where, given, 'true or false');
+}
+
+/** A name or an IPv4 address, or an IPv6 address in brackets, and a port. */
+const HOST = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]):(\d{1,5})$/;
+const LARGEST_PORT = 65_535;
+
+function parseHosts(where: string, given: unknown): readonly string[] {
+  const hosts = typeof given === 'string' ? given.split(',').map((host) => host.trim()) : given;
+  const form = 'give host:port of each task, comma between them';
+  if (!Array.isArray(hosts)) throw badValue(where, given, form);
+  const seen = new Set<string>();
+  for (const host of hosts as unknown[]) {
+    const port = typeof host === 'string' ? Number(HOST.exec(host)?.[1] ?? 0) : 0;
+    if (typeof host !== 'string' || port < 1 || port > LARGEST_PORT)
+      throw badHost(where, host, `${form}; ports are 1 to ${LARGEST_PORT}`);
+    if (seen.has(host)) throw badHost(where, host, 'give each task a host and port of its own', ' twice');
+    seen.add(host);
+  }
+  return [...seen];
+}
+
+function badHost(where: string, host: unknown, hint: string, how = ''): PlacewrightError {
+  const shown = typeof host === 'object' && host !== null ? 'a list or an object' : JSON.stringify(host);
+  return new PlacewrightError('PW_CLUSTER_HOSTS', `${where} cannot hold ${shown?.slice(0, 80)}${how}`, {
+    hint,
+  });
 }
 
 function parseNumber(

@@ -39,16 +39,20 @@ const ALLOWED: {
 };
 const OPTION_NAMES = Object.keys(ALLOWED) as readonly (keyof StrategyOptions)[];
 
+/** Options that change nothing with a strategy that does not take them, as in the original. Others ask for something. */
+const IGNORABLE: readonly (keyof StrategyOptions)[] = ['localParameterDevice', 'useNccl', 'crossReplicaSync'];
+
 /**
  * Options with the strategy's defaults filled in. Throws PW_STRATEGY_OPTION for a value that an option cannot have, and
- * for an option that the strategy does not take and that asks for something; false asks for nothing.
+ * for stagedVars or a reduction that the strategy does not take.
  */
 export function completeOptions(strategy: Strategy, given: StrategyOptions): Required<StrategyOptions> {
   for (const name of OPTION_NAMES) {
     const value = given[name];
     if (value === undefined) continue;
     if (!ALLOWED[name].some((allowed) => allowed === value)) throw impossible(name, value);
-    if (strategy.options[name] === null && value !== false) throw refused(strategy, name);
+    const asks = value !== false && !IGNORABLE.includes(name);
+    if (asks && strategy.options[name] === null) throw refused(strategy, name);
   }
   const { localParameterDevice, stagedVars, useNccl, crossReplicaSync, reduction } = strategy.options;
   return {
