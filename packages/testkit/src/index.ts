@@ -12,9 +12,18 @@ export * from './arbitraries/strategy.js';
 export * from './arbitraries/tensor.js';
 export * from './check.js';
 export * from './check-pass.js';
+export * from './cluster-run.js';
 export * from './compare.js';
+export type { ClusterSessionLike, LoadCluster } from './engine/cluster-session.js';
 export type { EngineCheck, SuiteOptions } from './engine/property.js';
-export { compileRecorded, type RecordedRun, readRecordedRuns } from './engine/recorded.js';
+export {
+  compileRecorded,
+  compileRecordedCluster,
+  type RecordedCluster,
+  type RecordedRun,
+  readRecordedClusters,
+  readRecordedRuns,
+} from './engine/recorded.js';
 export type { Load, SessionLike } from './engine/session.js';
 export * from './engine/suite.js';
 export { contractLaw } from './laws/contract.js';

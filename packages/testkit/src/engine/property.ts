@@ -3,7 +3,8 @@ import { formatError, PlacewrightError } from '@placewright/ir';
 import type { Target } from '@placewright/passes';
 import fc from 'fast-check';
 import type { Tolerance } from '../compare.js';
-import type { RecordedRun } from './recorded.js';
+import type { LoadCluster } from './cluster-session.js';
+import type { RecordedCluster, RecordedRun } from './recorded.js';
 
 /** One check of a suite, for any test runner: `test(check.name, check.run)`. */
 export interface EngineCheck {
@@ -16,9 +17,13 @@ export interface EngineCheck {
 export interface SuiteOptions<O = unknown> {
   /** What modules are loaded with. */
   readonly loadOptions?: O;
+  /** How the engine loads a linked cluster; without it, clusters are not checked. */
+  readonly loadCluster?: LoadCluster<O>;
   /** Recorded training runs that the engine must repeat; none unless given. */
   readonly recorded?: {
     readonly runs: readonly RecordedRun[];
+    /** Those of whole clusters, for an engine that loads them; none unless given. */
+    readonly clusters?: readonly RecordedCluster[];
     /** What their modules are loaded with, if not `loadOptions`. */
     readonly loadOptions?: O;
     /** How far losses and norms may be off, relative to themselves; 1e-5 unless given. */
