@@ -7,6 +7,7 @@ import {
 } from '@placewright/ir';
 import type { ClusterSession, Session } from './engine.js';
 import { variableNorms } from './evaluate.js';
+import { createRendezvous, type Rendezvous } from './rendezvous.js';
 import { taskViews } from './task-view.js';
 import {
   type Feeds,
@@ -29,8 +30,25 @@ export interface ClusterTrainOptions {
   /** Initial values by logical name (`conv0/biases`), the same everywhere, in place of the module's own. */
   readonly initial?: ReadonlyMap<string, TensorValue>;
   readonly onStep?: (task: number, report: StepReport) => void;
+  /**
+   * Takes up an earlier run, once everything is initialised and before anything else runs: puts back what was saved, and
+   * says what each worker had done. `feedsOf` then begin with the batch of its next step.
+   */
+  readonly resume?: () => Promise<ResumedCluster>;
+  /** Steps after which workers wait for each other, so that `save` finds none of them in the middle of a step. */
+  readonly saveEvery?: number;
+  /** Given all reports so far of each worker. Not called any more once a loss is not finite. */
+  readonly save?: (reports: ReadonlyMap<number, readonly StepReport[]>) => Promise<void>;
   /** Ends training after the steps that are running. */
   readonly signal?: AbortSignal;
+}
+
+/** An earlier run that is taken up. */
+export interface ResumedCluster {
+  /** By task. */
+  readonly reports: ReadonlyMap<number, readonly StepReport[]>;
+  /** Whether staging areas hold what they held, so that they need not be filled. */
+  readonly warm: boolean;
 }
 
 /** What became of one worker. */
@@ -82,11 +100,20 @@ export async function trainCluster(
   const pace = createPace(workers);
   const together = createTogether(workers, pace);
   await initialiseCluster(workers, together, initial);
+  const earlier = (await options.resume?.()) ?? { reports: new Map(), warm: false };
   const batches = workers.map(({ index }) => peekable(options.feedsOf(index)));
-  await together(({ session, module, index }) => warmUp(session, module, batches[index] as Batches));
+  if (!earlier.warm)
+    await together(({ session, module, index }) => warmUp(session, module, batches[index] as Batches));
   await together((worker) => runIfThere(worker, 'barrier'));
-  const started = performance.now();
-  const done = await together((worker) => trainWorker(worker, { options, pace, started, batches }));
+  // The clock goes on from where the earlier run was.
+  const passed = [...earlier.reports.values()].map((reports) => reports.at(-1)?.elapsedMs ?? 0);
+  const started = performance.now() - Math.max(0, ...passed);
+  const saving = createRendezvous<readonly StepReport[]>(
+    workers.map(({ index }) => index),
+    async (reports) => (pace.diverged ? undefined : options.save?.(reports)),
+  );
+  const training: Training = { options, pace, started, batches, earlier: earlier.reports, saving };
+  const done = await together((worker) => trainWorker(worker, training));
   const elapsedMs = performance.now() - started;
   await together((worker) => runIfThere(worker, 'barrier'));
   const ends = await together(endOf);
@@ -163,12 +190,16 @@ interface Pace {
   /** Whether a worker that has done so many steps is to take another. */
   goesOn(done: number, steps: number): boolean;
   stop(): void;
+  /** Stops as well, since nothing that follows is of use. */
+  diverge(): void;
+  readonly diverged: boolean;
 }
 
 function createPace(workers: readonly Worker[]): Pace {
   const apart = workers.some(({ module }) => module.entries.barrier !== undefined);
   let begun = 0;
   let stopped = false;
+  let diverged = false;
   return {
     begin: (step) => {
       begun = Math.max(begun, step);
@@ -176,6 +207,13 @@ function createPace(workers: readonly Worker[]): Pace {
     goesOn: (done, steps) => done < (stopped ? (apart ? 0 : begun) : steps),
     stop: () => {
       stopped = true;
+    },
+    diverge: () => {
+      stopped = true;
+      diverged = true;
+    },
+    get diverged() {
+      return diverged;
     },
   };
 }
@@ -185,14 +223,29 @@ interface Training {
   readonly pace: Pace;
   readonly started: number;
   readonly batches: readonly Batches[];
+  readonly earlier: ReadonlyMap<number, readonly StepReport[]>;
+  readonly saving: Rendezvous<readonly StepReport[]>;
 }
 
 type Done = Pick<WorkerResult, 'reports' | 'reason'>;
 
-async function trainWorker({ index, session }: Worker, training: Training): Promise<Done> {
-  const { options, pace, started, batches } = training;
-  const { steps, onStep, signal } = options;
-  const reports: StepReport[] = [];
+async function trainWorker(worker: Worker, training: Training): Promise<Done> {
+  const reports: StepReport[] = [...(training.earlier.get(worker.index) ?? [])];
+  try {
+    return { reports, reason: await takeSteps(worker, training, reports) };
+  } finally {
+    training.saving.leave(worker.index, reports);
+  }
+}
+
+/** Adds a report for each step; gives why it ended. */
+async function takeSteps(
+  { index, session }: Worker,
+  training: Training,
+  reports: StepReport[],
+): Promise<StopReason> {
+  const { options, pace, started, batches, saving } = training;
+  const { steps, onStep, signal, save, saveEvery = 1 } = options;
   let reason: StopReason = 'stopped';
   while (pace.goesOn(reports.length, steps)) {
     if (signal?.aborted) pace.stop();
@@ -210,12 +263,13 @@ async function trainWorker({ index, session }: Worker, training: Training): Prom
     onStep?.(index, report);
     if (!Number.isFinite(report.loss)) {
       reason = 'diverged';
-      pace.stop();
-    }
+      pace.diverge();
+    } else if (save !== undefined && reports.length % saveEvery === 0)
+      await saving.arrive(index, [...reports]);
     // An engine that computes on this thread would otherwise let no signal and no timer through.
     await new Promise((resolve) => setImmediate(resolve));
   }
-  return { reports, reason: reports.length >= steps && reason === 'stopped' ? 'done' : reason };
+  return reports.length >= steps && reason === 'stopped' ? 'done' : reason;
 }
 
 async function endOf({ task, session, module }: Worker): Promise<Omit<WorkerResult, 'reports' | 'reason'>> {

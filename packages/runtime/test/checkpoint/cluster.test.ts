@@ -20,6 +20,7 @@ import {
 } from '../../src/checkpoint/index.js';
 import type { ClusterSession, Session } from '../../src/engine.js';
 import { referenceEngine } from '../../src/engines/reference/engine.js';
+import { type ClusterTrainResult, trainCluster } from '../../src/train-cluster.js';
 import type { Feeds } from '../../src/train-loop.js';
 import { loadInlineCluster } from '../inline.js';
 import { batches, CASES, type Compiled, compileCase, OPTIMIZERS, testBatches } from './cases.js';
@@ -34,7 +35,6 @@ const CLUSTERS: Readonly<Record<string, Case>> = {
   'distributed parameter_server staged': { strategy: 'parameter_server', stagedVars: true },
   'distributed parameter_server asynchronous': { strategy: 'parameter_server', crossReplicaSync: false },
   distributed_replicated: { strategy: 'distributed_replicated' },
-  'distributed_replicated asynchronous': { strategy: 'distributed_replicated', crossReplicaSync: false },
 };
 const LOCAL = Object.keys(CASES);
 const DISTRIBUTED = Object.keys(CLUSTERS);
@@ -209,10 +209,12 @@ async function clusterSteps(
 
 const SYNCHRONOUS = DISTRIBUTED.filter((name) => CLUSTERS[name]?.crossReplicaSync !== false);
 
-describe.each([
+const ENGINES = [
   ['reference', (linked: LinkedModule) => referenceEngine.loadCluster?.(linked)],
   ['embedded', (linked: LinkedModule) => loadInlineCluster(linked)],
-] as const)('sessions of all tasks on the %s engine', (_, load) => {
+] as const;
+
+describe.each(ENGINES)('sessions of all tasks on the %s engine', (_, load) => {
   test.each(SYNCHRONOUS)('%s goes on to the same losses', async (name) => {
     const target = compileCluster(name, 'momentum');
     const open = async (): Promise<ClusterSession> => (await load(target.linked)) as ClusterSession;
@@ -231,5 +233,76 @@ describe.each([
     expect(await readClusterState(target.linked, second)).toEqual(state);
     expect(await clusterSteps(second, target, 2, 4)).toEqual(wanted);
     await second.close();
+  });
+});
+
+describe.each(ENGINES)('training a cluster on the %s engine', (_, load) => {
+  const open = async ({ linked }: Linked): Promise<ClusterSession> => (await load(linked)) as ClusterSession;
+  const losses = ({ workers }: ClusterTrainResult) =>
+    workers.map(({ reports }) => reports.map(({ loss }) => loss));
+
+  test.each(SYNCHRONOUS)('%s saves in between and goes on to the same losses', async (name) => {
+    const target = compileCluster(name, 'momentum');
+    const { linked, module } = target;
+    const saved: Checkpoint[] = [];
+    const first = await open(target);
+    const whole = await trainCluster(first, {
+      ...{ linked, steps: 5, feedsOf: () => batches(), saveEvery: 2 },
+      save: async (reports) => {
+        const progress = new Map(
+          [...reports].map(([task, own]) => [`${task}`, { reports: own, batch: own.length, data: 'd' }]),
+        );
+        const state = await readClusterState(linked, first);
+        saved.push(
+          throughFile(captureCheckpoint({ ...target, state, step: 2 * (saved.length + 1), progress })),
+        );
+      },
+    });
+    await first.close();
+    expect(saved.map(({ step }) => step)).toEqual([2, 4]);
+    for (const checkpoint of saved) {
+      const { progress } = checkpoint.resume;
+      const cluster = await open(target);
+      const resumed = await trainCluster(cluster, {
+        ...{ linked, steps: 5, feedsOf: (task: number) => batches(progress.get(`${task}`)?.batch) },
+        resume: async () => {
+          const plan = planRestore(module, checkpoint, target);
+          await writeClusterState(linked, cluster, plan.state);
+          const reports = new Map([...progress].map(([task, own]) => [Number(task), own.reports]));
+          return { reports, warm: plan.same };
+        },
+      });
+      await cluster.close();
+      expect(losses(resumed)).toEqual(losses(whole));
+      const ends = ({ workers }: ClusterTrainResult) =>
+        workers.map(({ globalStep, norms }) => ({ globalStep, norms }));
+      expect(ends(resumed)).toEqual(ends(whole));
+    }
+  });
+
+  test('asynchronous workers meet to save, each with as many steps', async () => {
+    const target = compileCluster('distributed parameter_server asynchronous', 'sgd');
+    const cluster = await open(target);
+    const met: number[][] = [];
+    await trainCluster(cluster, {
+      ...{ linked: target.linked, steps: 4, feedsOf: () => batches(), saveEvery: 2 },
+      save: async (reports) => void met.push([...reports.values()].map(({ length }) => length)),
+    });
+    await cluster.close();
+    expect(met).toEqual([
+      [2, 2],
+      [4, 4],
+    ]);
+  });
+
+  test('what cannot be saved ends training with its reason', async () => {
+    const target = compileCluster('distributed parameter_server', 'sgd');
+    const cluster = await open(target);
+    const failing = trainCluster(cluster, {
+      ...{ linked: target.linked, steps: 4, feedsOf: () => batches() },
+      save: () => Promise.reject(new Error('the disk is full')),
+    });
+    await expect(failing).rejects.toThrow('the disk is full');
+    await cluster.close();
   });
 });
