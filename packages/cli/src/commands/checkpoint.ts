@@ -1,4 +1,4 @@
-import { formatType, type TensorValue } from '@placewright/ir';
+import { formatType, type TensorValue, visible } from '@placewright/ir';
 import {
   type Checkpoint,
   parseCheckpoint,
@@ -73,18 +73,21 @@ const bytesOf = ({ dtype, data }: TensorValue): number =>
 
 function print(io: Io, path: string, file: ReadFile, checkpoint: Checkpoint, { all = false }: Flags): void {
   const rows = rowsOf(file, checkpoint);
-  const shown = all ? rows : rows.filter(({ kind }) => kind !== 'same strategy');
+  const listed = all ? rows : rows.filter(({ kind }) => kind !== 'same strategy');
   const { model, strategy, step } = checkpoint;
   const lines = [
-    `${path}: ${model} by ${strategy}, ${plural(step, 'step')}`,
+    `${visible(path)}: ${shown(model)} by ${shown(strategy)}, ${plural(step, 'step')}`,
     `${plural(rows.length, 'tensor')} in ${formatBytes(file.bytes)}, ${file.checksum} is right`,
     '',
-    formatTable(COLUMNS, shown, io.stdout.columns),
+    formatTable(COLUMNS, listed, io.stdout.columns),
     '',
-    resumeText(checkpoint, rows.length - shown.length),
+    resumeText(checkpoint, rows.length - listed.length),
   ];
   printLine(io.stdout, lines.join('\n'));
 }
+
+/** Some of a text of the file. */
+const shown = (text: string): string => visible(text.slice(0, 80));
 
 /** What the same strategy finds. */
 function resumeText({ resume }: Checkpoint, hidden: number): string {
@@ -92,7 +95,7 @@ function resumeText({ resume }: Checkpoint, hidden: number): string {
   const loops = [...resume.progress].map(([task, { reports, batch }]) => {
     const last = reports.at(-1);
     const loss = last === undefined ? '' : `, the last with the loss ${formatLoss(last.loss)}`;
-    const name = task === '' ? '' : `${task}: `;
+    const name = task === '' ? '' : `${shown(task)}: `;
     return `${name}${plural(reports.length, 'step')}${loss}; the next batch is number ${batch}`;
   });
   const lines = [

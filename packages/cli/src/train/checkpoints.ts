@@ -1,4 +1,4 @@
-import { PlacewrightError } from '@placewright/ir';
+import { PlacewrightError, visible } from '@placewright/ir';
 import type { Compilation } from '@placewright/passes';
 import {
   type Checkpoint,
@@ -189,7 +189,7 @@ function dataOf({ settings, data }: Run): string {
 function warnOfOther(io: Io, { strategy, resume }: Checkpoint, same: boolean, sameData: boolean): void {
   const staged = [...resume.buffers.values()].some((tuples) => tuples.length > 0);
   const differences = [
-    ...(same ? [] : [`it is of another strategy or cluster (${strategy})`]),
+    ...(same ? [] : [`it is of another strategy or cluster (${visible(strategy.slice(0, 80))})`]),
     ...(!same && staged ? ['what it has staged is left out'] : []),
     ...(sameData ? [] : ['it is of other images or batches, whose order begins anew']),
   ];

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Module, OptimizerSpec } from '@placewright/ir';
+import { defineModel, type Module, type OptimizerSpec } from '@placewright/ir';
 import * as models from '@placewright/models';
-import { lookupModel, synthetic } from '@placewright/models';
+import { layerContext, lookupModel, synthetic } from '@placewright/models';
 import { type CompileOptions, compile } from '@placewright/passes';
 import { afterAll } from 'vitest';
 import type { StrategyIdentity } from '../../src/checkpoint/index.js';
@@ -39,6 +39,22 @@ export interface Compiled extends StrategyIdentity {
   readonly module: Module;
 }
 
+/** A hidden layer, and dropout that drops. */
+const dropping = defineModel({
+  name: 'dropping',
+  inputs: {
+    images: { dtype: 'float32', shape: [12, 12, 3] },
+    labels: { dtype: 'int32', shape: [] },
+  },
+  build: (b, { images, labels }) => {
+    const layers = layerContext(b, { realDropout: true });
+    const scaled = b.mul(b.flatten(images), b.constant(1 / 256));
+    const hidden = models.dropout(layers, models.affine(layers, scaled, { units: 32 }));
+    const logits = models.affine(layers, hidden, { units: 11, activation: 'linear' });
+    return { loss: b.mean(b.sparseSoftmaxCrossEntropy(logits, labels)) };
+  },
+});
+
 const compiled = new Map<string, Compiled>();
 
 /** A model by a strategy, compiled once. */
@@ -50,7 +66,7 @@ export function compileCase(
   const key = JSON.stringify([name, optimizer, towers, model, seed]);
   const known = compiled.get(key);
   if (known !== undefined) return known;
-  const { module, choices } = compile(lookupModel(model).factory(), {
+  const { module, choices } = compile(model === 'dropping' ? dropping : lookupModel(model).factory(), {
     ...(CASES[name] as Case),
     numGpus: towers,
     seed,

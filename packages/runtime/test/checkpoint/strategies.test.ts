@@ -188,6 +188,25 @@ describe.each([
     expect(resumed.reports.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7]);
   });
 
+  test.each(['replicated nccl', 'parameter_server cpu staged'])(
+    '%s goes on to drop the same',
+    async (name) => {
+      const compiled = compileCase(name, 'sgd', { model: 'dropping' });
+      const { checkpoint, losses } = await trained(load, compiled, 2, 4);
+      expect(new Set(losses).size).toBe(4);
+      const resumed = await withSession(load, compiled, async (session) => {
+        const plan = planRestore(compiled.module, checkpoint, compiled);
+        return train(session, {
+          module: compiled.module,
+          steps: 4,
+          feeds: batches(2),
+          resume: resuming(plan),
+        });
+      });
+      expect(resumed.reports.map(({ loss }) => loss)).toEqual(losses);
+    },
+  );
+
   test('another strategy goes on from the same variables, and fills its staging areas anew', async () => {
     const { checkpoint, losses } = await trained(load, compileCase('parameter_server gpu staged'), 3, 3);
     const target = compileCase('parameter_server cpu staged');
