@@ -1,5 +1,6 @@
-// Trains every recorded local case on every engine through the command, as a user would, and prints how far losses and
-// final norms are from the recording: the largest relative difference of each case. Fails above 1e-5.
+// Trains every recorded case on every engine through the command, as a user would, whole clusters in one process, and
+// prints how far losses and final norms are from the recording: the largest relative difference of each case. Fails above
+// 1e-5.
 //   npm run goldens [-- DIR]
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,24 +12,36 @@ const ENGINES = ['reference', 'embedded'];
 const STEPS = '15';
 const cli = join(root, 'packages/cli/bin/placewright.js');
 
-/** Recorded cases of one process; distributed ones have a cluster. */
-export function localCases(dir) {
+/** Recorded cases, those of one process and those of clusters, with their files. */
+export function recordedCases(dir) {
   return readdirSync(dir)
     .filter((file) => file.endsWith('.json') && !file.endsWith('.tensors.json'))
-    .map((file) => ({ file: join(dir, file), golden: JSON.parse(readFileSync(join(dir, file), 'utf8')) }))
-    .filter(({ golden }) => golden.num_workers === undefined);
+    .map((file) => ({ file: join(dir, file), golden: JSON.parse(readFileSync(join(dir, file), 'utf8')) }));
 }
 
 /** Largest relative difference of a run from its recording; infinite where a loss or a norm is missing. */
 export function largestDifference(golden, found) {
+  if (!Array.isArray(golden.workers)) return differenceOf(golden.losses, golden.finalNorms, found);
+  if (found.workers?.length !== golden.workers.length) return Infinity;
+  return Math.max(
+    ...golden.workers.map((worker, i) => {
+      const own = found.workers[i];
+      if (own.task !== worker.task || own.globalStep !== worker.global_step) return Infinity;
+      return differenceOf(worker.losses, worker.final_norms, own);
+    }),
+  );
+}
+
+function differenceOf(losses, norms, found) {
   const relative = (want, have) =>
     have === undefined ? Infinity : Math.abs(have - want) / Math.max(Math.abs(want), 1e-12);
-  const losses = golden.losses.map((loss, i) => relative(loss, found.losses[i]));
-  // A norm of zero has no relative difference: it must be zero.
-  const norms = Object.entries(golden.finalNorms).map(([name, norm]) =>
-    norm === 0 && found.finalNorms[name] === 0 ? 0 : relative(norm, found.finalNorms[name]),
+  return Math.max(
+    ...losses.map((loss, i) => relative(loss, found.losses[i])),
+    // A norm of zero has no relative difference: it must be zero.
+    ...Object.entries(norms).map(([name, norm]) =>
+      norm === 0 && found.finalNorms[name] === 0 ? 0 : relative(norm, found.finalNorms[name]),
+    ),
   );
-  return Math.max(...losses, ...norms);
 }
 
 async function differenceOn(engine, { file, golden }, dir) {
@@ -55,7 +68,7 @@ async function differenceOn(engine, { file, golden }, dir) {
 }
 
 async function main(dir) {
-  const cases = localCases(dir);
+  const cases = recordedCases(dir);
   const width = Math.max(...cases.map(({ golden }) => golden.case.length));
   console.log(`${'case'.padEnd(width)}  ${ENGINES.map((engine) => engine.padStart(9)).join('  ')}`);
   let worst = 0;

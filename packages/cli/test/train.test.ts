@@ -256,10 +256,6 @@ describe('bad input to train', () => {
       ['PW_TENSORS_ROWS', [...TINY, '--tensors', tensors, '--batch-size', '17']],
       ['PW_TENSORS_BATCH', ['train', '--model', 'mlp', ...REFERENCE, '--tensors', tensors]],
       ['PW_TENSORS_VARIABLE', [...TINY, '--tensors', written('more.json', JSON.stringify(stranger))]],
-      [
-        'PW_CLUSTER_DISTRIBUTED',
-        [...TINY, '--options', join(RECORDED, 'tiny_dist_ps_p2_w1_n2.json'), '--tensors', tensors],
-      ],
     ];
     for (const [code, argv] of lines) {
       const { code: ended, err } = await placewright(...argv);

@@ -1,14 +1,20 @@
-import { formatBinding, isLocal, PlacewrightError } from '@placewright/ir';
-import { engines as allEngines, type Engine, findEngine, type Session } from '@placewright/runtime';
+import { clusterDevices, formatBinding, isLocal, type LinkedModule, PlacewrightError } from '@placewright/ir';
+import {
+  engines as allEngines,
+  type ClusterSession,
+  type Engine,
+  findEngine,
+  type LoadOptions,
+  type Session,
+} from '@placewright/runtime';
 import type { Command } from 'commander';
 import { EXIT } from '../errors.js';
 import { checkDistinct, checkWritable } from '../files.js';
 import type { Io } from '../io.js';
-import type { Lowered } from '../lower.js';
 import { checkModuleWritable, constantsPath, writeModule } from '../module-files.js';
 import { addOptions, readOptions } from '../options/command-line.js';
 import { warnOfIgnored } from '../options/ignored.js';
-import { type ModelSettings, modelSettings } from '../options/settings.js';
+import { conflict, type ModelSettings, modelSettings } from '../options/settings.js';
 import {
   CHECKPOINT_OPTIONS,
   CLUSTER_OPTIONS,
@@ -19,8 +25,10 @@ import {
 } from '../options/table.js';
 import { openCheckpoints, planCheckpoints } from '../train/checkpoints.js';
 import { loadData } from '../train/data.js';
+import { lowerCluster } from '../train/lower-cluster.js';
 import { lowerWithProgress } from '../train/lower-progress.js';
 import { printOutcome, printStart, warnOfLoss, warnOfSum, writeOutputs } from '../train/output.js';
+import { printClusterOutcome, runCluster } from '../train/run-cluster.js';
 import { runTraining, stepsOf, type TrainingRun } from '../train/run-training.js';
 import { type CommandContext, createCommand } from './command.js';
 
@@ -50,6 +58,10 @@ export function trainCommand({ io, finish }: CommandContext): Command {
       'go on from the last checkpoint of a folder, if there is one: to be started again after any end',
     ],
     [
+      'placewright train --model mlp --strategy distributed_replicated --num-ps 2 --num-workers 2 --num-gpus 2 --steps 100',
+      'a whole cluster in this process: two parameter servers and two workers, which wait for each other',
+    ],
+    [
       'placewright train --model lenet --num-gpus 2 --steps 20 --trace trace.json',
       'see on a time line how the devices overlap',
     ],
@@ -66,7 +78,8 @@ export function trainCommand({ io, finish }: CommandContext): Command {
       const options = readOptions(flags);
       const settings = modelSettings(options, flags.options !== undefined || options.tensors !== undefined);
       warnOfIgnored(io, flags, settings);
-      finish(await trainOnce(io, options, settings, display));
+      const train = isLocal(settings.cluster) ? trainOnce : trainTasks;
+      finish(await train(io, options, settings, display));
     });
 }
 
@@ -86,7 +99,6 @@ async function trainOnce(
   settings: ModelSettings,
   display: Display,
 ): Promise<number> {
-  refuseCluster(settings);
   const engine = findEngine(options.engine ?? 'embedded');
   checkTowers(engine, settings);
   checkOutputs(options);
@@ -99,7 +111,8 @@ async function trainOnce(
   if (options.out !== undefined) writeModule(options.out, lowered.compilation.module);
   const plan = { settings, data, steps, lowered };
   const checkpoints = planCheckpoints(io, files, { ...plan, compilation: lowered.compilation });
-  const run = await withSession(engine, lowered, options, (session) => {
+  const load = (how: LoadOptions): Promise<Session> => engine.load(lowered.compilation.module, how);
+  const run = await withLoaded(load, options, (session) => {
     if (!display.json)
       printStart(io, { ...plan, engine, checkpoints, binding: formatBinding(session.bindings) });
     return runTraining(io, session, { ...plan, engine: engine.name, checkpoints, display });
@@ -110,11 +123,71 @@ async function trainOnce(
   return exitOf(run);
 }
 
-function refuseCluster({ cluster }: ModelSettings): void {
-  if (isLocal(cluster)) return;
-  throw new PlacewrightError('PW_CLUSTER_DISTRIBUTED', 'a cluster of several tasks cannot be trained yet', {
-    hint: 'leave the hosts out, or look at what `placewright compile` makes of it',
+/** Trains a whole cluster in this process. */
+async function trainTasks(
+  io: Io,
+  options: OptionValues,
+  settings: ModelSettings,
+  display: Display,
+): Promise<number> {
+  refuseForClusters(options, settings);
+  const engine = findEngine(options.engine ?? 'embedded');
+  checkDevices(engine, settings);
+  checkOutputs(options);
+  const data = loadData(settings, options.tensors);
+  const steps = stepsOf(options, settings, data);
+  const silent = display.quiet || (display.json && !io.stderr.isTerminal);
+  const lowered = lowerCluster(io, settings, { silent });
+  warnOfSum(io, settings, lowered.compilation);
+  if (options.out !== undefined) writeModule(options.out, lowered.linked.module);
+  const plan = { settings, data, steps, lowered };
+  const load = (how: LoadOptions): Promise<ClusterSession> => loadTasks(engine, lowered.linked, how);
+  const run = await withLoaded(load, options, (cluster) => {
+    if (!display.json)
+      printStart(io, {
+        ...{ ...plan, engine, checkpoints: { text: '' } },
+        binding: formatBinding(cluster.bindings),
+      });
+    return runCluster(io, cluster, { ...plan, engine: engine.name, display });
   });
+  writeOutputs(options, run);
+  printClusterOutcome(io, options, run, display);
+  if (run.report.reason !== 'diverged') warnOfLoss(io, settings, run.report);
+  return exitOf(run);
+}
+
+function refuseForClusters({ checkpointDir, checkpoint }: OptionValues, { task }: ModelSettings): void {
+  if (task !== null) {
+    throw new PlacewrightError(
+      'PW_CLUSTER_DISTRIBUTED',
+      'one task of a cluster cannot be trained by itself',
+      {
+        hint: 'leave --job-name and --task-index out: the whole cluster then runs in this process',
+      },
+    );
+  }
+  if (checkpointDir !== undefined) throw conflict('--checkpoint-dir', '--worker-hosts');
+  if (checkpoint !== undefined) throw conflict('--checkpoint', '--worker-hosts');
+}
+
+/** Throws PW_CLUSTER_DISTRIBUTED where the engine runs single modules alone. */
+async function loadTasks(engine: Engine, linked: LinkedModule, how: LoadOptions): Promise<ClusterSession> {
+  if (engine.loadCluster !== undefined) return engine.loadCluster(linked, how);
+  const others = allEngines.filter(({ loadCluster }) => loadCluster !== undefined);
+  throw new PlacewrightError('PW_CLUSTER_DISTRIBUTED', `the ${engine.name} engine runs no clusters`, {
+    hint: `take --engine ${others.map(({ name }) => name).join(', or ')}`,
+  });
+}
+
+/** The engine has room for all devices of the cluster. */
+function checkDevices({ name, maxDevices }: Engine, { cluster }: ModelSettings): void {
+  const count = clusterDevices(cluster).length;
+  if (maxDevices === undefined || count <= maxDevices) return;
+  throw new PlacewrightError(
+    'PW_ENGINE_DEVICES',
+    `the ${count} devices of the cluster are more than the ${name} engine has threads for`,
+    { hint: `take fewer workers or towers, ${maxDevices} devices in all; --engine reference takes more` },
+  );
 }
 
 /** The engine has room for the towers and the host, which is known before anything is compiled. */
@@ -140,13 +213,13 @@ function checkOutputs({ out, report, trace }: OptionValues): void {
   for (const path of [report, trace]) if (path !== undefined) checkWritable(path);
 }
 
-async function withSession(
-  engine: Engine,
-  { compilation }: Lowered,
+/** Loads with what the options say, runs `body`, and closes whatever happens. */
+async function withLoaded<S extends { close(): Promise<void> }, R>(
+  load: (how: LoadOptions) => Promise<S>,
   { trace, tensors, accumulate = tensors === undefined ? 'float32' : 'float64' }: OptionValues,
-  body: (session: Session) => Promise<TrainingRun>,
-): Promise<TrainingRun> {
-  const session = await engine.load(compilation.module, { trace: trace !== undefined, accumulate });
+  body: (session: S) => Promise<R>,
+): Promise<R> {
+  const session = await load({ trace: trace !== undefined, accumulate });
   try {
     return await body(session);
   } catch (error) {

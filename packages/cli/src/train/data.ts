@@ -1,4 +1,13 @@
-import { PlacewrightError, type TensorData, type TensorValue, tensorValue } from '@placewright/ir';
+import {
+  type Cluster,
+  isLocal,
+  jobTasks,
+  PlacewrightError,
+  type TensorData,
+  type TensorValue,
+  tensorValue,
+  WORKER_JOB,
+} from '@placewright/ir';
 import {
   type Batch,
   batches,
@@ -28,9 +37,19 @@ export interface RunData {
   readonly test: { readonly count: number; readonly feeds: () => Iterator<Feeds> } | null;
 }
 
+/** Rows of a step, over all towers of all workers. */
+export function rowsOfStep({ cluster, numGpus, batchSize }: ModelSettings): number {
+  return workersOf(cluster) * numGpus * batchSize;
+}
+
+/** Workers of a cluster; 1 on one machine. */
+export function workersOf(cluster: Cluster): number {
+  return isLocal(cluster) ? 1 : jobTasks(cluster, WORKER_JOB).length;
+}
+
 /** Loads the images of a run. Throws PW_DATA_*, PW_TENSORS_*. */
 export function loadData(settings: ModelSettings, tensorsFile?: string): RunData {
-  const rows = settings.numGpus * settings.batchSize;
+  const rows = rowsOfStep(settings);
   if (tensorsFile !== undefined) {
     const tensors = readTensors(tensorsFile, { classes: settings.input.classes });
     return withFile(tensorsFile, () => recordedData(tensors, settings, rows));
@@ -70,7 +89,7 @@ function recordedData({ initial, batch }: TensorsFile, settings: ModelSettings, 
 
 function checkRecorded(
   batch: Batch,
-  { input, numGpus, batchSize, model }: ModelSettings,
+  { input, cluster, numGpus, batchSize, model }: ModelSettings,
   rows: number,
 ): void {
   const [have = 0, ...image] = batch.images.shape;
@@ -87,16 +106,35 @@ function checkRecorded(
   if (have < rows) {
     throw new PlacewrightError(
       'PW_TENSORS_ROWS',
-      `the batch has ${have} rows; ${numGpus} towers of ${batchSize} take ${rows}`,
+      `the batch has ${have} rows; ${workersOf(cluster) * numGpus} towers of ${batchSize} take ${rows}`,
       { hint: 'take fewer towers or a smaller --batch-size' },
     );
   }
 }
 
 function firstRows(value: TensorValue, rows: number): TensorValue {
+  return someRows(value, 0, rows);
+}
+
+function someRows(value: TensorValue, from: number, rows: number): TensorValue {
   const [, ...rest] = value.shape;
   const size = rest.reduce((n, dim) => n * dim, 1);
-  return tensorValue(value.dtype, [rows, ...rest], value.data.subarray(0, rows * size) as TensorData);
+  const data = value.data.subarray(from * size, (from + rows) * size) as TensorData;
+  return tensorValue(value.dtype, [rows, ...rest], data);
+}
+
+/** What one worker is fed: of each batch the rows of its own towers, tower t of worker w those of tower w·N + t. */
+export function workerFeeds(
+  data: RunData,
+  { numGpus, batchSize }: ModelSettings,
+  worker: number,
+  start?: number,
+): Iterator<Feeds> {
+  const rows = numGpus * batchSize;
+  return mapIterator(
+    data.feeds(start),
+    (batch) => new Map([...batch].map(([name, value]) => [name, someRows(value, worker * rows, rows)])),
+  );
 }
 
 function asFeeds({ images, labels }: Batch): Feeds {

@@ -1,3 +1,4 @@
+import { isLocal, jobTasks, PS_JOB } from '@placewright/ir';
 import type { Compilation } from '@placewright/passes';
 import { chromeTrace, type Engine, summarizeTrace, type TraceEvent } from '@placewright/runtime';
 import { writeAtomically } from '../files.js';
@@ -9,7 +10,7 @@ import { reportPage } from '../report/page.js';
 import { formatDuration, formatLoss, formatMs, formatPercent, plural } from '../ui/numbers.js';
 import { printWarning } from '../ui/warning.js';
 import type { CheckpointPlan } from './checkpoints.js';
-import type { RunData } from './data.js';
+import { type RunData, workersOf } from './data.js';
 import { deviceTable, type RunReport } from './run-report.js';
 import type { TrainingRun } from './run-training.js';
 
@@ -35,22 +36,30 @@ export function printStart(
     readonly data: RunData;
     readonly steps: number;
     readonly lowered: Lowered;
-    readonly checkpoints: CheckpointPlan;
+    readonly checkpoints: Pick<CheckpointPlan, 'text'>;
     readonly binding: string;
   },
 ): void {
   const { settings, engine, data, steps, lowered, checkpoints } = start;
   const { module, records } = lowered.compilation;
-  const { numGpus, batchSize, model, strategy } = settings;
+  const { model, strategy } = settings;
   const images = data.trainCount === null ? data.name : `${data.name}, ${plural(data.trainCount, 'image')}`;
   const lines = [
-    `${model.name} by ${strategy}: ${plural(numGpus, 'tower')} of ${plural(batchSize, 'image')}, ${plural(steps, 'step')} on ${images}`,
+    `${model.name} by ${strategy}: ${towersText(settings)}, ${plural(steps, 'step')} on ${images}`,
     `compiled in ${formatMs(lowered.ms)} ms: ${plural(module.graph.nodes.size, 'node')} after ${plural(records.length, 'pass', 'passes')}`,
     `engine ${engine.name}:`,
     ...start.binding.split('\n').map((line) => `  ${line}`),
     ...(checkpoints.text === '' ? [] : [checkpoints.text]),
   ];
   printLine(io.stdout, lines.join('\n'));
+}
+
+/** `2 towers of 8 images`, or in a cluster `2 workers with 2 towers of 4 images each, 2 parameter servers`. */
+function towersText({ cluster, numGpus, batchSize }: ModelSettings): string {
+  const towers = `${plural(numGpus, 'tower')} of ${plural(batchSize, 'image')}`;
+  if (isLocal(cluster)) return towers;
+  const servers = jobTasks(cluster, PS_JOB).length;
+  return `${plural(workersOf(cluster), 'worker')} with ${towers} each, ${plural(servers, 'parameter server')}`;
 }
 
 /** A loss that ends above this has not learned anything: that of a guess is the logarithm of the number of classes. */
@@ -84,8 +93,19 @@ export function printOutcome(
     printJson(io.stdout, run.recorded ? recordedJson(run) : runJson(options, run));
     return;
   }
+  printLine(io.stdout, outcomeLines(io, options, run, quiet).join('\n'));
+}
+
+/** What ran where, how well it learned, and the files; `more` comes after the devices. */
+export function outcomeLines(
+  io: Io,
+  options: OptionValues,
+  run: TrainingRun,
+  quiet: boolean,
+  more: readonly string[] = [],
+): string[] {
   const { report } = run;
-  const lines = [
+  return [
     ...(quiet
       ? []
       : [
@@ -94,11 +114,11 @@ export function printOutcome(
           deviceTable(report.placement, report.bindings, io.stdout.columns),
           '',
         ]),
+    ...more,
     outcomeText(report),
     ...traceLines(run.trace),
     ...fileLines(options, run),
   ];
-  printLine(io.stdout, lines.join('\n'));
 }
 
 function outcomeText({ steps, stepsWanted, reason, elapsedMs, imagesPerSecond, test }: RunReport): string {
@@ -137,7 +157,11 @@ function recordedJson({ report, norms }: TrainingRun) {
   return { losses: report.steps.map(({ loss }) => loss), finalNorms: jsonObject(norms) };
 }
 
-function runJson({ accumulate = 'float32', out, report: page, trace }: OptionValues, run: TrainingRun) {
+/** All that is known of a run. */
+export function runJson(
+  { accumulate = 'float32', out, report: page, trace }: OptionValues,
+  run: TrainingRun,
+) {
   const { report, norms } = run;
   const { model, strategy, engine, data, reason, stepsWanted, steps, elapsedMs, imagesPerSecond, test } =
     report;

@@ -1,4 +1,4 @@
-import type { Binding, Module } from '@placewright/ir';
+import { type Binding, isLocal, jobTasks, type Module, PS_JOB } from '@placewright/ir';
 import {
   type Choices,
   type Compilation,
@@ -11,6 +11,7 @@ import type { ModelSettings } from '../options/settings.js';
 import { kebabCase } from '../options/table.js';
 import { formatBytes, formatMegabytes, plural } from '../ui/numbers.js';
 import { type Column, formatTable } from '../ui/table.js';
+import { workersOf } from './data.js';
 
 /** One pass that ran, as reports show it. */
 export interface PassRow {
@@ -126,6 +127,7 @@ export function describeSettings(
       'input',
       `${input.imageSize}×${input.imageSize}×${input.channels}, ${input.classes} outputs, ${settings.dataFormat}`,
     ],
+    ...clusterRows(settings),
     ['towers', `${settings.numGpus} of ${plural(settings.batchSize, 'image')}`],
     ['optimizer', [kind, ...rateText].join(', ')],
     ['weight decay', String(training.weightDecay)],
@@ -142,6 +144,14 @@ export function describeSettings(
         : `${choices.reduction} of the towers' ${WAYS[choices.aggregation]}; taken ${TIMES[choices.gradients]}`,
     ],
     ['seed', String(settings.seed)],
+  ];
+}
+
+function clusterRows({ cluster }: ModelSettings): (readonly [string, string])[] {
+  if (isLocal(cluster)) return [];
+  const servers = plural(jobTasks(cluster, PS_JOB).length, 'parameter server');
+  return [
+    ['cluster', `${plural(workersOf(cluster), 'worker')}, ${servers}; towers are those of each worker`],
   ];
 }
 

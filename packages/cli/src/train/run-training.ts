@@ -12,7 +12,7 @@ import { conflict, type ModelSettings } from '../options/settings.js';
 import type { OptionValues } from '../options/table.js';
 import { createProgress } from '../ui/progress.js';
 import type { CheckpointPlan } from './checkpoints.js';
-import type { RunData } from './data.js';
+import { type RunData, rowsOfStep } from './data.js';
 import { type Interrupts, listenForInterrupts } from './interrupt.js';
 import { testText, trainMeter } from './progress-text.js';
 import { makeReport, type RunReport } from './run-report.js';
@@ -53,7 +53,7 @@ export function stepsOf({ steps, epochs }: OptionValues, settings: ModelSettings
     return RECORDED_STEPS;
   }
   if (epochs === undefined) return DEFAULT_STEPS;
-  return Math.max(1, Math.ceil((epochs * data.trainCount) / (settings.numGpus * settings.batchSize)));
+  return Math.max(1, Math.ceil((epochs * data.trainCount) / rowsOfStep(settings)));
 }
 
 /** Trains with a progress line, tests unless it was stopped, and gathers what is left. */
@@ -100,9 +100,10 @@ export async function runTraining(io: Io, session: Session, plan: TrainingPlan):
   }
 }
 
-async function testModel(
+/** Tests the model on all that training has not seen; null where there is nothing, and when it was stopped. */
+export async function testModel(
   session: Session,
-  { data }: TrainingPlan,
+  { data }: Pick<TrainingPlan, 'data'>,
   progress: ReturnType<typeof createProgress>,
   { signal }: Interrupts,
 ): Promise<Evaluation | null> {
