@@ -14,6 +14,7 @@ export * from './check.js';
 export * from './check-pass.js';
 export * from './cluster-run.js';
 export * from './compare.js';
+export * from './compare-facts.js';
 export type { ClusterSessionLike, LoadCluster } from './engine/cluster-session.js';
 export type { EngineCheck, SuiteOptions } from './engine/property.js';
 export {
@@ -38,6 +39,7 @@ export { initialCopyLaw, placementLaw, transferLaw } from './laws/placement.js';
 export { mustBeSameTrace, scheduleLaw } from './laws/schedule.js';
 export { stagingLaw } from './laws/staging.js';
 export { trafficLaw } from './laws/traffic.js';
+export { workersLaw } from './laws/workers.js';
 export * from './lowered.js';
 export * from './model.js';
 export * from './op-module.js';

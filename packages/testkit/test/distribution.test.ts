@@ -1,5 +1,5 @@
+import { STRATEGIES } from '@placewright/passes';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { LOCAL_STRATEGIES } from '../src/arbitraries/strategy.js';
 import { countCases, type Distribution, shareOf } from '../src/distribution/count.js';
 
 describe('the random cases are not trivial', () => {
@@ -13,7 +13,7 @@ describe('the random cases are not trivial', () => {
   };
 
   test('every strategy, option, optimizer and clipping comes often', () => {
-    atLeast(0.1, 'strategy', ...LOCAL_STRATEGIES.map(({ name }) => name));
+    atLeast(0.1, 'strategy', ...STRATEGIES.map(({ name }) => name));
     atLeast(0.25, 'option stagedVars', 'true', 'false');
     atLeast(0.25, 'option useNccl', 'true', 'false');
     atLeast(0.25, 'option reduction', 'sum', 'mean');

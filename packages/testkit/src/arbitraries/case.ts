@@ -1,10 +1,11 @@
 import type { TrainingSpec } from '@placewright/ir';
+import { CHOICE_VALUES, combinationOf, legalityOf, STRATEGIES } from '@placewright/passes';
 import fc from 'fast-check';
-import { type ClusterBounds, type ClusterPlan, clusterPlans } from './cluster.js';
+import { type ClusterBounds, type ClusterPlan, clusterOf, clusterPlans } from './cluster.js';
 import { type ModelBounds, type ModelPlan, modelPlans } from './model.js';
 import { trainings } from './options.js';
 import { record } from './record.js';
-import { SERVED_STRATEGIES, type StrategyPlan, strategyPlans } from './strategy.js';
+import { SERVED_STRATEGIES, SERVERS_NEEDED, type StrategyPlan, strategyPlans } from './strategy.js';
 
 /** Everything that a training run follows from, as plain data. `prepare` compiles it. */
 export interface TrainingCase {
@@ -28,15 +29,24 @@ export function trainingCases(bounds: CaseBounds = {}): fc.Arbitrary<TrainingCas
   return record({
     model: modelPlans(bounds),
     cluster: clusterPlans(bounds),
-    strategy: bounds.strategies ?? strategyPlans(),
+    strategy: bounds.strategies ?? strategyPlans(STRATEGIES),
     training: trainings(),
     batch: fc.integer({ min: 1, max: 3 }),
     seed: fc.nat(999),
   }).map(fitting);
 }
 
-/** Parameter servers are for the strategies that are made for them. */
+/** Parameter servers are for the strategies that are made for them, and some need one; what then is illegal is left out. */
 function fitting(plan: TrainingCase): TrainingCase {
-  const servers = SERVED_STRATEGIES.has(plan.strategy.strategy) ? plan.cluster.servers : 0;
-  return { ...plan, cluster: { ...plan.cluster, servers } };
+  const { strategy, options } = plan.strategy;
+  const wanted = SERVED_STRATEGIES.has(strategy) ? plan.cluster.servers : 0;
+  const servers = SERVERS_NEEDED.has(strategy) ? Math.max(1, wanted) : wanted;
+  const cluster = { ...plan.cluster, servers };
+  const name = CHOICE_VALUES.strategy.find((known) => known === strategy);
+  if (name === undefined) return { ...plan, cluster };
+  const asked = { options, cluster: clusterOf(cluster), training: plan.training };
+  const found = legalityOf(combinationOf(name, asked));
+  const illegal = new Set(found.legal ? [] : Object.keys(found.change));
+  const kept = Object.fromEntries(Object.entries(options).filter(([option]) => !illegal.has(option)));
+  return { ...plan, cluster, strategy: { ...plan.strategy, options: kept } };
 }

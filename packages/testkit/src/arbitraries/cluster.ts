@@ -43,12 +43,12 @@ export function clusterPlans({
   });
 }
 
-/** The cluster of a plan. */
-export function clusterOf({ towers, type, servers }: ClusterPlan): Cluster {
+/** The cluster of a plan; of more workers where the plan has parameter servers and they are asked for. */
+export function clusterOf({ towers, type, servers }: ClusterPlan, workers = 1): Cluster {
   if (servers > 0) {
     return distributedCluster({
       psHosts: Array.from({ length: servers }, (_, i) => `ps${i}:2222`),
-      workerHosts: ['worker0:2222'],
+      workerHosts: Array.from({ length: workers }, (_, i) => `worker${i}:2222`),
       numGpus: towers,
       device: type === 'GPU' ? 'gpu' : 'cpu',
     });

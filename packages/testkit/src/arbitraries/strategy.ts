@@ -60,6 +60,11 @@ function optionsOf(strategy: Strategy): fc.Arbitrary<StrategyOptions> {
     .map((pairs) => Object.fromEntries(pairs.filter(([, value]) => value !== undefined)) as StrategyOptions);
 }
 
+/** Names of the strategies that need parameter servers. */
+export const SERVERS_NEEDED: ReadonlySet<string> = new Set(
+  STRATEGIES.filter((strategy) => !LOCAL_STRATEGIES.includes(strategy)).map(({ name }) => name),
+);
+
 /** Every strategy for a local cluster with every combination of options that it takes; options left out at times. */
 export function strategyPlans(
   strategies: readonly Strategy[] = LOCAL_STRATEGIES,

@@ -15,9 +15,12 @@ export const contractLaw: Law = {
   },
 };
 
-/** After initialisation all variables of all towers are equal; after steps those that are trained, and their slots. */
+/**
+ * After initialisation all variables of all towers are equal, those without a shadow excepted where shadows are what is
+ * copied; after steps those that are trained, and their slots.
+ */
 function checkReplicas(prepared: Prepared): void {
-  const { module } = prepared.compilation;
+  const { module, choices } = prepared.compilation;
   const places = variablePlaces(module).filter(({ tower }) => tower !== null);
   const first = new Map(places.filter(({ tower }) => tower === 0).map((place) => [key(place), place.shown]));
   const { start, steps } = prepared.lowered();
@@ -27,8 +30,8 @@ function checkReplicas(prepared: Prepared): void {
       mustBeSame(`${JSON.stringify(place.shown)} ${when}`, values.get(place.shown), original);
   };
   for (const place of places) {
-    check('after initialisation', start, place);
     const trained = place.slot > 0 || place.variable.trainable;
+    if (trained || choices.initialCopy === 'tower0') check('after initialisation', start, place);
     if (!trained) continue;
     for (const [k, { variables }] of steps.entries()) check(`after step ${k}`, variables, place);
   }
@@ -42,9 +45,10 @@ function checkSaved({ compilation }: Prepared): void {
   const inside = new Set(towerVariables(source).map(({ name }) => name));
   const keys = new Set<string>();
   for (const { variable, name, slot, tower, shown } of variablePlaces(module)) {
-    const scope = choices.variables === 'shared' ? 'v' : `v${tower}`;
+    const scope = choices.variables === 'shared' ? 'v' : `v${tower ?? 0}`;
+    const shadowed = contract.saved === 'shadows' && tower !== null && variable.trainable;
     const saved =
-      !inside.has(name) || choices.variables === 'shared' || contract.saved === 'all' || tower === 0;
+      !inside.has(name) || tower === null || contract.saved === 'all' || (tower === 0 && !shadowed);
     const want = inside.has(name) ? `${scope}/${variable.name}` : variable.name;
     must(
       variable.savedAs === (saved ? want : null),

@@ -8,6 +8,7 @@ import { initialCopyLaw, placementLaw, transferLaw } from './placement.js';
 import { scheduleLaw } from './schedule.js';
 import { stagingLaw } from './staging.js';
 import { trafficLaw } from './traffic.js';
+import { workersLaw } from './workers.js';
 
 /** Every law of compilations, cheap ones first. A new law is its file and a line here. */
 export const LAWS: readonly Law[] = [
@@ -17,6 +18,7 @@ export const LAWS: readonly Law[] = [
   transferLaw,
   stagingLaw,
   trafficLaw,
+  workersLaw,
   meaningLaw,
   contractLaw,
   scheduleLaw,

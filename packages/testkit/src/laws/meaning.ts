@@ -1,8 +1,10 @@
-import type { TensorValue } from '@placewright/ir';
+import type { Module, TensorValue } from '@placewright/ir';
+import type { Choices } from '@placewright/passes';
 import { distance, mustBeNear, mustBeSame, RUN_TOLERANCE, type Tolerance } from '../compare.js';
 import { type Trace, type VariablePlace, variablePlaces } from '../lowered.js';
 import { globalSteps, type OracleRun } from '../oracle/oracle.js';
 import type { Prepared } from '../prepare.js';
+import { towerVariables } from '../wishes.js';
 import { broken, type Law, must } from './law.js';
 
 /** Beyond this the run blows up, and float32 says nothing. */
@@ -90,11 +92,11 @@ function valueAt(
 }
 
 /** Nothing is missing; steps are counted; what is no tower's stays as it began. */
-function checkCounts({ compilation: { source, module }, lowered }: Run, oracle: OracleRun): void {
+function checkCounts({ compilation: { source, module, choices }, lowered }: Run, oracle: OracleRun): void {
   const places = variablePlaces(module);
   const { start, steps, eval: inference } = lowered();
   const towers = places.filter(({ name, variable }) => isTowers(source, name, variable.scope));
-  const wanted = oracle.start.reduce((sum, set) => sum + [...set.values()].flat().length, 0);
+  const wanted = countVariables(choices, source, oracle);
   must(towers.length === wanted, () => `towers have ${towers.length} variables and slots, not ${wanted}`);
   for (const [k, { fetches }] of oracle.steps.entries())
     for (const name of fetches.keys())
@@ -115,6 +117,14 @@ function checkCounts({ compilation: { source, module }, lowered }: Run, oracle: 
       mustBeSame(`${shown} after step ${k}`, variables.get(shown), want(k + 1));
     });
   }
+}
+
+/** How many variables and slots the towers have; slots of shadows are there once, and so are shadows. */
+function countVariables({ update }: Choices, source: Module, { start }: OracleRun): number {
+  if (update === 'variables') return start.reduce((sum, set) => sum + [...set.values()].flat().length, 0);
+  const trained = towerVariables(source).filter(({ trainable }) => trainable);
+  const shadows = trained.reduce((sum, { name }) => sum + (start[0]?.get(name)?.length ?? 0), 0);
+  return start.reduce((sum, { size }) => sum + size, shadows);
 }
 
 export const meaningLaw: Law = {

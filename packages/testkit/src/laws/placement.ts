@@ -19,7 +19,7 @@ import {
 } from '@placewright/ir';
 import type { Choices } from '@placewright/passes';
 import { clusterOf, taskOf } from '../arbitraries/cluster.js';
-import { behindCopies, variablePlaces } from '../lowered.js';
+import { behindCopies, type VariablePlace, variablePlaces } from '../lowered.js';
 import type { Prepared } from '../prepare.js';
 import { towerVariables } from '../wishes.js';
 import { broken, type Law, must } from './law.js';
@@ -92,11 +92,11 @@ function checkDevices({ module, devices }: World): void {
 }
 
 /** Where each variable of the source lives, for each tower that has one of its own. */
-function homes(world: World): Map<string, (tower: number | null) => string> {
+function homes(world: World): Map<string, Home> {
   const { source } = world;
   const inside = new Set(towerVariables(source).map(({ id }) => id));
   const counts = freshCounts(world);
-  const out = new Map<string, (tower: number | null) => string>();
+  const out = new Map<string, Home>();
   for (const variable of source.resources.values()) {
     if (variable.kind !== 'variable') continue;
     const chosen = inside.has(variable.id)
@@ -104,7 +104,17 @@ function homes(world: World): Map<string, (tower: number | null) => string> {
       : counterHome(variable, world, counts);
     out.set(variable.name, (tower) => mergeDevices(variable.device, chosen(tower)));
   }
+  if (world.choices.update === 'shadows') addShadowHomes(world, counts, out);
   return out;
+}
+
+/** Shadows, which no tower has, go on with the turns of the servers, whatever the devices of the towers' variables. */
+function addShadowHomes({ servers, trained }: World, counts: Counts, out: Map<string, Home>): void {
+  for (const { name } of trained) {
+    const own = out.get(name);
+    const shadow = servers[counts.turns++ % servers.length] ?? '';
+    out.set(name, (tower) => (tower === null ? shadow : (own?.(tower) ?? '')));
+  }
 }
 
 /** What the balancers have counted so far. */
@@ -284,7 +294,7 @@ function checkMembers(members: readonly Node[], towers: readonly string[], varia
 function checkUpdates(world: World): void {
   const { step, trained, choices, towers, module } = world;
   const applies = step.filter(({ op }) => op.startsWith('ResourceApply'));
-  const sets = choices.variables === 'perTower' ? towers.length : 1;
+  const sets = choices.variables === 'perTower' && choices.update === 'variables' ? towers.length : 1;
   must(
     applies.length === sets * trained.length,
     () => `${applies.length} updates, not ${sets * trained.length}`,
@@ -371,7 +381,7 @@ function checkLoads(world: World): void {
 export const initialCopyLaw: Law = {
   name: 'initial-copy',
   summary:
-    'after initialisation each variable of each later tower is copied from tower 0 once, and nothing else',
+    'after initialisation each variable of each later tower is copied from tower 0 once, or that of each tower from its shadow, and nothing else',
   check: ({ compilation }) => {
     const { module, choices } = compilation;
     const { postInit } = module.entries;
@@ -379,15 +389,17 @@ export const initialCopyLaw: Law = {
     const nodes =
       postInit === undefined ? [] : [...entryNodes(module, postInit)].map((id) => nodeOf(module.graph, id));
     const writes = nodes.filter(({ op }) => op === 'AssignVariableOp');
-    const want =
-      choices.initialCopy === 'none' ? [] : places.filter(({ tower }) => tower !== null && tower > 0);
+    const want = copied(places, choices);
     must(
       writes.length === want.length,
       () => `${writes.length} copies after initialisation, not ${want.length}`,
     );
     for (const { variable, name, slot, shown } of want) {
       const write = writes.find(({ resources }) => resources[0] === variable.id);
-      const source = places.find((place) => place.tower === 0 && place.name === name && place.slot === slot);
+      const origin = choices.initialCopy === 'shadows' ? null : 0;
+      const source = places.find(
+        (place) => place.tower === origin && place.name === name && place.slot === slot,
+      );
       const from = write?.inputs[0] === undefined ? undefined : behindCopies(module, write.inputs[0].node);
       must(
         from?.op === 'ReadVariableOp' && from.resources[0] === source?.variable.id,
@@ -396,6 +408,20 @@ export const initialCopyLaw: Law = {
     }
   },
 };
+
+/** What takes its first value from elsewhere. */
+function copied(places: readonly VariablePlace[], { initialCopy }: Choices): readonly VariablePlace[] {
+  switch (initialCopy) {
+    case 'none':
+      return [];
+    case 'tower0':
+      return places.filter(({ tower }) => tower !== null && tower > 0);
+    case 'shadows':
+      return places.filter(({ tower, variable }) => tower !== null && variable.trainable);
+    default:
+      return unreachable(initialCopy);
+  }
+}
 
 /** Copies between devices: all explicit, none twice. */
 export const transferLaw: Law = {

@@ -91,10 +91,12 @@ function initialSets(source: Module, world: OracleWorld, model: TowerModel): Mut
   const count = choices.variables === 'perTower' ? towers : 1;
   const starts = slotStarts(trainingOf(source).optimizer);
   const trainable = new Set(model.trainable);
+  const common = initialValues(source, registry, 0);
   return Array.from({ length: count }, (_, tower) => {
-    const values = initialValues(source, registry, choices.initialCopy === 'tower0' ? 0 : tower);
+    const own = initialValues(source, registry, tower);
     return new Map(
       model.variables.map(({ name }) => {
+        const values = isCopied(choices, trainable.has(name)) ? common : own;
         const value = Float32Array.from(values.get(name)?.data as Float32Array);
         const slots = trainable.has(name)
           ? starts.map((fill) => new Float32Array(value.length).fill(fill))
@@ -103,6 +105,20 @@ function initialSets(source: Module, world: OracleWorld, model: TowerModel): Mut
       }),
     );
   });
+}
+
+/** Whether all towers start from tower 0's value: shadows start from it too, and what is not trained has none. */
+function isCopied({ initialCopy }: Choices, trainable: boolean): boolean {
+  switch (initialCopy) {
+    case 'none':
+      return false;
+    case 'tower0':
+      return true;
+    case 'shadows':
+      return trainable;
+    default:
+      return unreachable(initialCopy);
+  }
 }
 
 function compute(
