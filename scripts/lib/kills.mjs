@@ -16,6 +16,7 @@ export const KILL_CASES = [
   { name: 'staged on the embedded engine', args: ['--staged-vars', '--local-parameter-device', 'cpu', '--steps', '60'] },
   { name: 'replicated on the reference engine', args: ['--strategy', 'replicated', '--engine', 'reference', '--steps', '120'] },
   { name: 'staged on the GPUs, reference engine', args: ['--staged-vars', '--engine', 'reference', '--optimizer', 'rmsprop', '--steps', '120'] },
+  { name: 'a cluster on the embedded engine', args: ['--strategy', 'distributed_replicated', '--num-ps', '1', '--num-workers', '2', '--steps', '40'] },
   { name: 'independent on the embedded engine', args: ['--strategy', 'independent', '--steps', '80'] },
   { name: 'replicated on the embedded engine', args: ['--strategy', 'replicated', '--optimizer', 'sgd', '--steps', '80'] },
 ];
@@ -80,8 +81,8 @@ function namesIn(folder) {
 /** What of a result is the same however often the run was killed. */
 function essence({ out, err, code }) {
   if (code !== 0) throw new Error(`the command ended with ${code}: ${err}`);
-  const { losses, accuracies, finalNorms, test, steps } = JSON.parse(out);
-  return { losses, accuracies, finalNorms, test, steps };
+  const { losses, accuracies, finalNorms, test, steps, workers } = JSON.parse(out);
+  return { losses, accuracies, finalNorms, test, steps, workers };
 }
 
 /** Every name stands for a whole checkpoint. Gives the step of the last, 0 without one. */

@@ -147,6 +147,63 @@ describe('another strategy', () => {
   });
 });
 
+describe('a cluster', () => {
+  const CLUSTER = ['--num-ps', '2', '--num-workers', '2', '--num-gpus', '1', '--batch-size', '4'];
+  const tasks = (...more: string[]) => ['train', '--model', 'tinybn', ...REFERENCE, ...CLUSTER, ...more];
+
+  interface ClusterResult extends Result {
+    readonly workers: readonly object[];
+  }
+  const whole = ({ workers, ...rest }: ClusterResult) => ({ ...essence(rest), workers });
+
+  it.each([
+    ['distributed_replicated', ['--strategy', 'distributed_replicated']],
+    ['staged variables', ['--staged-vars']],
+  ])('goes on to the results of one run, with %s', async (what, flags) => {
+    const folder = at(`cluster ${what}`);
+    const undisturbed = await json<ClusterResult>(...tasks(...flags), '--steps', '7', '--json');
+    const saving = [...tasks(...flags), '--checkpoint-dir', folder, '--save-every', '2', '--resume'];
+    await json(...saving, '--steps', '3', '--json');
+    expect(readdirSync(folder)).toEqual([2, 3].map(named));
+    const { out } = await placewright(...saving, '--steps', '5');
+    expect(out).toContain(`goes on from ${join(folder, named(3))}: 3 of 5 steps done`);
+    const resumed = await json<ClusterResult>(...saving, '--steps', '7', '--json');
+    expect(whole(resumed)).toEqual(whole(undisturbed));
+    expect(resumed.workers).toHaveLength(2);
+    expect(resumed.files.checkpoint).toBe(join(folder, named(7)));
+    const shown = await json<{ progress: { task: string }[] }>(
+      'checkpoint',
+      join(folder, named(7)),
+      '--json',
+    );
+    expect(shown.progress.map(({ task }) => task)).toEqual(['/job:worker/task:0', '/job:worker/task:1']);
+  });
+
+  it('and one machine with as many images go on from each other', async () => {
+    const folder = at('to and fro');
+    const saving = ['--checkpoint-dir', folder, '--resume'];
+    await json(...tasks('--strategy', 'distributed_replicated', ...saving), '--steps', '2', '--json');
+    const local = await placewright(...TINY, '--strategy', 'replicated', '--steps', '4', ...saving);
+    expect(local.code).toBe(0);
+    expect(local.out).toContain('2 of 4 steps done');
+    expect(local.err).toContain('PW_CHECKPOINT_OTHER');
+    expect(local.err).not.toContain('begins anew');
+    const back = await placewright(...tasks(...saving), '--steps', '6');
+    expect(back.code).toBe(0);
+    expect(back.out).toContain('4 of 6 steps done');
+    expect(back.err).not.toContain('begins anew');
+  });
+
+  it('asynchronous, saves where its workers meet', async () => {
+    const folder = at('apart');
+    const saving = ['--checkpoint-dir', folder, '--save-every', '2', '--resume'];
+    const apart = tasks('--cross-replica-sync', 'false', ...saving);
+    await json(...apart, '--steps', '3', '--json');
+    const { workers } = await json<ClusterResult>(...apart, '--steps', '5', '--json');
+    expect(workers).toMatchObject([{ globalStep: 10 }, { globalStep: 10 }]);
+  });
+});
+
 describe('is refused', () => {
   it('a folder with checkpoints, without --resume', async () => {
     const argv = [...TINY, '--steps', '1', '--checkpoint-dir', at('twice')];

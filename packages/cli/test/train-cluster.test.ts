@@ -158,7 +158,6 @@ describe('a cluster in one process', () => {
     ['PW_CLUSTER_DISTRIBUTED', [...TINY, '--task-index', '1'], 1],
     ['PW_TENSORS_ROWS', [...TINY, '--batch-size', '8'], 1],
     ['PW_ENGINE_DEVICES', ['train', '--model', 'tiny', '--num-ps', '40', '--num-workers', '30'], 1],
-    ['PW_OPTION_CONFLICT', [...TINY, '--checkpoint-dir', at('checkpoints')], 2],
   ])('refuses: %s', async (code, line, ends) => {
     const { code: ended, err } = await placewright(...line);
     expect(err).toContain(`error[${code}]`);

@@ -14,7 +14,7 @@ import type { Io } from '../io.js';
 import { checkModuleWritable, constantsPath, writeModule } from '../module-files.js';
 import { addOptions, readOptions } from '../options/command-line.js';
 import { warnOfIgnored } from '../options/ignored.js';
-import { conflict, type ModelSettings, modelSettings } from '../options/settings.js';
+import { type ModelSettings, modelSettings } from '../options/settings.js';
 import {
   CHECKPOINT_OPTIONS,
   CLUSTER_OPTIONS,
@@ -23,7 +23,7 @@ import {
   type OptionValues,
   RUN_OPTIONS,
 } from '../options/table.js';
-import { openCheckpoints, planCheckpoints } from '../train/checkpoints.js';
+import { openCheckpoints, planCheckpoints, planClusterCheckpoints } from '../train/checkpoints.js';
 import { loadData } from '../train/data.js';
 import { lowerCluster } from '../train/lower-cluster.js';
 import { lowerWithProgress } from '../train/lower-progress.js';
@@ -130,10 +130,11 @@ async function trainTasks(
   settings: ModelSettings,
   display: Display,
 ): Promise<number> {
-  refuseForClusters(options, settings);
+  refuseOneTask(settings);
   const engine = findEngine(options.engine ?? 'embedded');
   checkDevices(engine, settings);
   checkOutputs(options);
+  const files = await openCheckpoints(io, options);
   const data = loadData(settings, options.tensors);
   const steps = stepsOf(options, settings, data);
   const silent = display.quiet || (display.json && !io.stderr.isTerminal);
@@ -141,14 +142,13 @@ async function trainTasks(
   warnOfSum(io, settings, lowered.compilation);
   if (options.out !== undefined) writeModule(options.out, lowered.linked.module);
   const plan = { settings, data, steps, lowered };
-  const load = (how: LoadOptions): Promise<ClusterSession> => loadTasks(engine, lowered.linked, how);
+  const { compilation, linked } = lowered;
+  const checkpoints = planClusterCheckpoints(io, files, { ...plan, compilation }, linked);
+  const load = (how: LoadOptions): Promise<ClusterSession> => loadTasks(engine, linked, how);
   const run = await withLoaded(load, options, (cluster) => {
     if (!display.json)
-      printStart(io, {
-        ...{ ...plan, engine, checkpoints: { text: '' } },
-        binding: formatBinding(cluster.bindings),
-      });
-    return runCluster(io, cluster, { ...plan, engine: engine.name, display });
+      printStart(io, { ...plan, engine, checkpoints, binding: formatBinding(cluster.bindings) });
+    return runCluster(io, cluster, { ...plan, engine: engine.name, checkpoints, display });
   });
   writeOutputs(options, run);
   printClusterOutcome(io, options, run, display);
@@ -156,7 +156,7 @@ async function trainTasks(
   return exitOf(run);
 }
 
-function refuseForClusters({ checkpointDir, checkpoint }: OptionValues, { task }: ModelSettings): void {
+function refuseOneTask({ task }: ModelSettings): void {
   if (task !== null) {
     throw new PlacewrightError(
       'PW_CLUSTER_DISTRIBUTED',
@@ -166,8 +166,6 @@ function refuseForClusters({ checkpointDir, checkpoint }: OptionValues, { task }
       },
     );
   }
-  if (checkpointDir !== undefined) throw conflict('--checkpoint-dir', '--worker-hosts');
-  if (checkpoint !== undefined) throw conflict('--checkpoint', '--worker-hosts');
 }
 
 /** Throws PW_CLUSTER_DISTRIBUTED where the engine runs single modules alone. */

@@ -1,22 +1,36 @@
-import { PlacewrightError, visible } from '@placewright/ir';
+import {
+  formatDevice,
+  type LinkedModule,
+  type ModuleState,
+  PlacewrightError,
+  visible,
+} from '@placewright/ir';
 import type { Compilation } from '@placewright/passes';
 import {
   type Checkpoint,
+  type ClusterSession,
+  type ClusterTrainOptions,
   captureCheckpoint,
   isFolder,
   type Latest,
   latestCheckpoint,
   listCheckpoints,
   loadCheckpoint,
+  type Progress,
   planRestore,
   prepareFolder,
   type Restoration,
   type RestoreOptions,
+  readClusterState,
   type Session,
   type StepReport,
+  type StopReason,
+  type StrategyIdentity,
   saveInFolder,
   type TrainOptions,
   type TrainResult,
+  type WorkerResult,
+  writeClusterState,
 } from '@placewright/runtime';
 import { usageError } from '../errors.js';
 import { ofFile } from '../files.js';
@@ -25,7 +39,7 @@ import type { ModelSettings } from '../options/settings.js';
 import { flagName, type OptionValues } from '../options/table.js';
 import { plural } from '../ui/numbers.js';
 import { printWarning } from '../ui/warning.js';
-import type { RunData } from './data.js';
+import { type RunData, rowsOfStep } from './data.js';
 
 const SAVE_EVERY = 100;
 const KEEP = 5;
@@ -100,6 +114,15 @@ async function loadStart(path: string): Promise<{ path: string; checkpoint: Chec
   });
 }
 
+/** What is lowered, and what it is fed. */
+export interface CheckpointedRun {
+  readonly settings: ModelSettings;
+  /** In a cluster, the module is the linked one. */
+  readonly compilation: Pick<Compilation, 'module' | 'strategy' | 'choices'>;
+  readonly data: RunData;
+  readonly steps: number;
+}
+
 /** How a run begins, and what is saved of it. */
 export interface CheckpointPlan {
   /** Steps that an earlier run has done. */
@@ -113,76 +136,155 @@ export interface CheckpointPlan {
   readonly finish: (session: Session, result: TrainResult) => Promise<string | null>;
 }
 
+/** The only task of one machine. */
+const ALONE = '';
+
 /**
  * Checks the checkpoints against the lowered module, and works out what they mean for it.
  * Throws PW_CHECKPOINT_VARIABLE, PW_CHECKPOINT_SLOT.
  */
-export function planCheckpoints(
-  io: Io,
-  files: CheckpointFiles,
-  run: {
-    readonly settings: ModelSettings;
-    readonly compilation: Pick<Compilation, 'module' | 'strategy' | 'choices'>;
-    readonly data: RunData;
-    readonly steps: number;
-  },
-): CheckpointPlan {
-  const { folder, latest, start } = files;
-  const begin = beginning(io, files, run);
-  const saver = folder === null ? null : saverOf(folder, files, run, begin);
+export function planCheckpoints(io: Io, files: CheckpointFiles, run: CheckpointedRun): CheckpointPlan {
+  const begin = beginning(io, files, run, [ALONE]);
+  const saver = saverOf(files, run, begin);
+  const { restoration, warm } = begin;
+  const { reports: earlier, batch: startBatch } = startOf(begin, ALONE);
   return {
-    ...begin,
+    earlier,
+    startBatch,
     text: startText(files, begin, run.steps),
     hooks: (session) => ({
-      ...(latest === null && start === null ? {} : { resume: () => resume(session, begin) }),
-      ...(saver === null ? {} : { afterStep: (reports) => saver.afterStep(session, reports) }),
+      ...(restoration === null
+        ? {}
+        : {
+            resume: async () => {
+              await session.writeState(restoration.state);
+              return { reports: earlier, warm };
+            },
+          }),
+      ...(saver === null
+        ? {}
+        : {
+            afterStep: async (reports) => {
+              if (reports.length % files.saveEvery !== 0) return;
+              await saver.save(() => session.readState(), new Map([[ALONE, reports]]));
+            },
+          }),
     }),
-    finish: async (session, result) => saver?.finish(session, result) ?? null,
+    finish: async (session, { reports, reason }) =>
+      saver?.finish(() => session.readState(), new Map([[ALONE, reports]]), reason) ?? null,
   };
+}
+
+/** As `CheckpointPlan`, of a cluster; workers by their index. */
+export interface ClusterCheckpointPlan extends Pick<CheckpointPlan, 'text'> {
+  readonly earlier: (worker: number) => readonly StepReport[];
+  readonly startBatch: (worker: number) => number;
+  readonly hooks: (cluster: ClusterSession) => Pick<ClusterTrainOptions, 'resume' | 'save' | 'saveEvery'>;
+  readonly finish: (
+    cluster: ClusterSession,
+    workers: readonly Pick<WorkerResult, 'reports'>[],
+    reason: StopReason,
+  ) => Promise<string | null>;
+}
+
+/** As `planCheckpoints`, of a linked cluster. */
+export function planClusterCheckpoints(
+  io: Io,
+  files: CheckpointFiles,
+  run: CheckpointedRun,
+  linked: LinkedModule,
+): ClusterCheckpointPlan {
+  const tasks = linked.tasks.map(({ task: { job, index } }) => formatDevice({ job, task: index }));
+  const begin = beginning(io, files, run, tasks);
+  const saver = saverOf(files, run, begin);
+  const { restoration, warm } = begin;
+  const start = (worker: number): Start => startOf(begin, tasks[worker] ?? '');
+  const byTask = (reports: Iterable<readonly [number, readonly StepReport[]]>) =>
+    new Map([...reports].map(([worker, own]) => [tasks[worker] ?? '', own]));
+  return {
+    earlier: (worker) => start(worker).reports,
+    startBatch: (worker) => start(worker).batch,
+    text: startText(files, begin, run.steps),
+    hooks: (cluster) => ({
+      ...(restoration === null
+        ? {}
+        : {
+            resume: async () => {
+              await writeClusterState(linked, cluster, restoration.state);
+              return { reports: new Map(tasks.map((_, worker) => [worker, start(worker).reports])), warm };
+            },
+          }),
+      ...(saver === null
+        ? {}
+        : {
+            saveEvery: files.saveEvery,
+            save: async (reports) => {
+              await saver.save(() => readClusterState(linked, cluster), byTask(reports));
+            },
+          }),
+    }),
+    finish: async (cluster, workers, reason) =>
+      saver?.finish(
+        () => readClusterState(linked, cluster),
+        byTask(workers.map(({ reports }, worker) => [worker, reports])),
+        reason,
+      ) ?? null,
+  };
+}
+
+/** How far a task is, and which batch is its next. */
+interface Start {
+  readonly reports: readonly StepReport[];
+  readonly batch: number;
 }
 
 interface Beginning {
   readonly restoration: Restoration | null;
   /** Whether staging areas get what they held. */
   readonly warm: boolean;
-  readonly earlier: readonly StepReport[];
-  readonly startBatch: number;
+  /** By task. */
+  readonly starts: ReadonlyMap<string, Start>;
 }
 
-type Run = Parameters<typeof planCheckpoints>[2];
+const startOf = ({ starts }: Beginning, task: string): Start => starts.get(task) ?? { reports: [], batch: 0 };
 
-function beginning(io: Io, { latest, start, slots }: CheckpointFiles, run: Run): Beginning {
+function beginning(
+  io: Io,
+  { latest, start, slots }: CheckpointFiles,
+  run: CheckpointedRun,
+  tasks: readonly string[],
+): Beginning {
   const source = latest ?? start;
-  const none = { restoration: null, warm: false, earlier: [], startBatch: 0 };
-  if (source === null) return none;
+  if (source === null) return { restoration: null, warm: false, starts: new Map() };
   const identity = identityOf(run);
   // Only one that is gone on from is to be the same run.
   const options: RestoreOptions = { ...identity, slots, ...(latest === null ? { choices: '' } : {}) };
   const restoration = ofFile(source.path, () =>
     planRestore(run.compilation.module, source.checkpoint, options),
   );
-  if (latest === null) return { ...none, restoration };
-  const progress = restoration.progress.get('');
-  const sameData = progress?.data === dataOf(run);
-  warnOfOther(io, latest.checkpoint, restoration.same, sameData);
-  return {
-    restoration,
-    warm: restoration.same,
-    earlier: progress?.reports ?? [],
-    startBatch: sameData ? (progress?.batch ?? 0) : 0,
-  };
+  if (latest === null) return { restoration, warm: false, starts: new Map() };
+  const { progress, same } = restoration;
+  // Tasks that the run before had not are as far as its first one.
+  const [first] = progress.values();
+  const sameData = first?.data === dataOf(run);
+  warnOfOther(io, latest.checkpoint, same, sameData);
+  const starts = tasks.map((task) => {
+    const { reports, batch } = progress.get(task) ?? first ?? { reports: [], batch: 0 };
+    return [task, { reports, batch: sameData ? batch : 0 }] as const;
+  });
+  return { restoration, warm: same, starts: new Map(starts) };
 }
 
 /** Clipping belongs to the optimizer, whose rates may change, too. */
-function identityOf({ compilation }: Run): { readonly strategy: string; readonly choices: string } {
+function identityOf({ compilation }: CheckpointedRun): StrategyIdentity {
   const { clipping: _, ...choices } = compilation.choices;
   return { strategy: compilation.strategy, choices: JSON.stringify(choices) };
 }
 
 /** Which images in which order. */
-function dataOf({ settings, data }: Run): string {
-  const { seed, numGpus, batchSize } = settings;
-  return JSON.stringify({ data: data.name, images: data.trainCount, rows: numGpus * batchSize, seed });
+function dataOf({ settings, data }: CheckpointedRun): string {
+  const { seed } = settings;
+  return JSON.stringify({ data: data.name, images: data.trainCount, rows: rowsOfStep(settings), seed });
 }
 
 /** Says where losses will not be those of one run. */
@@ -201,56 +303,58 @@ function warnOfOther(io: Io, { strategy, resume }: Checkpoint, same: boolean, sa
   });
 }
 
-async function resume(session: Session, { restoration, earlier, warm }: Beginning) {
-  if (restoration !== null) await session.writeState(restoration.state);
-  return { reports: earlier, warm };
-}
+type Reports = ReadonlyMap<string, readonly StepReport[]>;
+type ReadState = () => Promise<ModuleState>;
 
 interface Saver {
-  afterStep(session: Session, reports: readonly StepReport[]): Promise<void>;
-  finish(session: Session, result: TrainResult): Promise<string | null>;
+  save(state: ReadState, reports: Reports): Promise<string>;
+  finish(state: ReadState, reports: Reports, reason: StopReason): Promise<string | null>;
 }
 
+const furthest = (reports: Reports): number =>
+  Math.max(0, ...[...reports.values()].map(({ length }) => length));
+
 function saverOf(
-  folder: string,
-  { saveEvery, keep, latest }: CheckpointFiles,
-  run: Run,
-  { earlier, startBatch }: Beginning,
-): Saver {
+  { folder, keep, latest }: CheckpointFiles,
+  run: CheckpointedRun,
+  begin: Beginning,
+): Saver | null {
+  if (folder === null) return null;
+  const data = dataOf(run);
   let saved: { readonly step: number; readonly path: string | null } = {
-    step: earlier.length,
+    step: Math.max(0, ...[...begin.starts.values()].map(({ reports }) => reports.length)),
     path: latest?.path ?? null,
   };
-  const save = async (session: Session, reports: readonly StepReport[]): Promise<string> => {
-    const step = reports.length;
+  const progressOf = (task: string, reports: readonly StepReport[]): Progress => {
+    const { batch, reports: earlier } = startOf(begin, task);
+    return { reports, batch: batch + reports.length - earlier.length, data };
+  };
+  const save: Saver['save'] = async (state, reports) => {
+    const step = furthest(reports);
     if (saved.step === step && saved.path !== null) return saved.path;
     const checkpoint = captureCheckpoint({
       ...identityOf(run),
       module: run.compilation.module,
-      state: await session.readState(),
+      state: await state(),
       step,
-      progress: new Map([['', { reports, batch: startBatch + step - earlier.length, data: dataOf(run) }]]),
+      progress: new Map([...reports].map(([task, own]) => [task, progressOf(task, own)])),
     });
     const path = await saveInFolder(folder, checkpoint, keep);
     saved = { step, path };
     return path;
   };
   return {
-    afterStep: async (session, reports) => {
-      if (reports.length % saveEvery === 0) await save(session, reports);
-    },
-    finish: async (session, { reports, reason }) =>
-      reason === 'diverged' || reports.length === 0 ? saved.path : save(session, reports),
+    save,
+    finish: async (state, reports, reason) =>
+      reason === 'diverged' || furthest(reports) === 0 ? saved.path : save(state, reports),
   };
 }
 
-function startText(
-  { folder, latest, start }: CheckpointFiles,
-  { earlier }: Beginning,
-  steps: number,
-): string {
-  if (latest !== null)
-    return `goes on from ${latest.path}: ${earlier.length} of ${plural(steps, 'step')} done`;
+function startText({ folder, latest, start }: CheckpointFiles, { starts }: Beginning, steps: number): string {
+  if (latest !== null) {
+    const [first] = starts.values();
+    return `goes on from ${latest.path}: ${first?.reports.length ?? 0} of ${plural(steps, 'step')} done`;
+  }
   if (start !== null) return `begins with the variables of ${start.path}`;
   return folder === null ? '' : `saves checkpoints in ${folder}`;
 }

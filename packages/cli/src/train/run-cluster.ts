@@ -12,6 +12,7 @@ import type { OptionValues } from '../options/table.js';
 import { formatLoss } from '../ui/numbers.js';
 import { createProgress } from '../ui/progress.js';
 import { type Column, formatTable } from '../ui/table.js';
+import type { ClusterCheckpointPlan } from './checkpoints.js';
 import { type RunData, workerFeeds } from './data.js';
 import { listenForInterrupts } from './interrupt.js';
 import type { LoweredCluster } from './lower-cluster.js';
@@ -27,6 +28,7 @@ export interface ClusterPlan {
   /** Steps of each worker. */
   readonly steps: number;
   readonly lowered: LoweredCluster;
+  readonly checkpoints: ClusterCheckpointPlan;
   readonly display: { readonly json: boolean; readonly quiet: boolean };
 }
 
@@ -37,7 +39,7 @@ export interface ClusterRun extends TrainingRun {
 
 /** Trains the cluster with a progress line, tests the first worker's model unless it was stopped, and gathers what is left. */
 export async function runCluster(io: Io, cluster: ClusterSession, plan: ClusterPlan): Promise<ClusterRun> {
-  const { settings, data, display, lowered, steps } = plan;
+  const { settings, data, display, lowered, steps, checkpoints } = plan;
   // JSON has the output to itself; progress then goes to a terminal or nowhere.
   const output = display.json ? io.stderr : io.stdout;
   const progress = createProgress(output, {
@@ -47,16 +49,19 @@ export async function runCluster(io: Io, cluster: ClusterSession, plan: ClusterP
   const chief = cluster.session(0);
   try {
     const meter = trainMeter(steps);
+    // The others are about as far as the first.
+    const count = (report: StepReport): void => meter.add(times(report, lowered.linked.tasks.length));
+    checkpoints.earlier(0).forEach(count);
     const { workers, elapsedMs } = await trainCluster(cluster, {
       linked: lowered.linked,
       steps,
-      feedsOf: (worker) => workerFeeds(data, settings, worker),
+      feedsOf: (worker) => workerFeeds(data, settings, worker, checkpoints.startBatch(worker)),
+      ...checkpoints.hooks(cluster),
       initial: data.initial,
       signal: interrupts.signal,
       onStep(task, report) {
         if (task !== 0) return;
-        // The others are about as far.
-        meter.add(times(report, lowered.linked.tasks.length));
+        count(report);
         progress.update(meter.text);
       },
     });
@@ -64,6 +69,7 @@ export async function runCluster(io: Io, cluster: ClusterSession, plan: ClusterP
     if (reports.length > 0) progress.finish(meter.endText);
     const trace = cluster.takeTrace();
     const reason = jointReason(workers);
+    const checkpoint = await checkpoints.finish(cluster, workers, reason);
     const test = reason === 'done' ? await testModel(chief, plan, progress, interrupts) : null;
     const report = makeReport({
       ...plan,
@@ -74,7 +80,7 @@ export async function runCluster(io: Io, cluster: ClusterSession, plan: ClusterP
       test,
     });
     const norms = workers[0]?.norms ?? new Map();
-    return { report, norms, trace, checkpoint: null, recorded: data.trainCount === null, workers };
+    return { report, norms, trace, checkpoint, recorded: data.trainCount === null, workers };
   } finally {
     interrupts.dispose();
   }
