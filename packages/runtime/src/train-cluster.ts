@@ -133,7 +133,7 @@ function createTogether(workers: readonly Worker[], pace: Pace): Together {
           return await body(worker);
         } catch (error) {
           failures.push(error);
-          pace.stop();
+          pace.stop('stopped');
           // Who waits for it is then told so, and need not wait for long.
           await worker.session.close();
           throw error;
@@ -189,10 +189,12 @@ interface Pace {
   begin(step: number): void;
   /** Whether a worker that has done so many steps is to take another. */
   goesOn(done: number, steps: number): boolean;
-  stop(): void;
+  stop(why: 'stopped' | 'data'): void;
   /** Stops as well, since nothing that follows is of use. */
   diverge(): void;
   readonly diverged: boolean;
+  /** Why those stop that have no reason of their own. */
+  readonly why: 'stopped' | 'data';
 }
 
 function createPace(workers: readonly Worker[]): Pace {
@@ -200,12 +202,14 @@ function createPace(workers: readonly Worker[]): Pace {
   let begun = 0;
   let stopped = false;
   let diverged = false;
+  let why: Pace['why'] = 'stopped';
   return {
     begin: (step) => {
       begun = Math.max(begun, step);
     },
     goesOn: (done, steps) => done < (stopped ? (apart ? 0 : begun) : steps),
-    stop: () => {
+    stop: (reason) => {
+      if (!stopped) why = reason;
       stopped = true;
     },
     diverge: () => {
@@ -214,6 +218,9 @@ function createPace(workers: readonly Worker[]): Pace {
     },
     get diverged() {
       return diverged;
+    },
+    get why() {
+      return why;
     },
   };
 }
@@ -246,14 +253,13 @@ async function takeSteps(
 ): Promise<StopReason> {
   const { options, pace, started, batches, saving } = training;
   const { steps, onStep, signal, save, saveEvery = 1 } = options;
-  let reason: StopReason = 'stopped';
+  let reason: StopReason | undefined;
   while (pace.goesOn(reports.length, steps)) {
-    if (signal?.aborted) pace.stop();
+    if (signal?.aborted) pace.stop('stopped');
     if (!pace.goesOn(reports.length, steps)) break;
     const batch = batches[index]?.next();
     if (batch === undefined) {
-      reason = 'data';
-      pace.stop();
+      pace.stop('data');
       break;
     }
     pace.begin(reports.length + 1);
@@ -269,7 +275,7 @@ async function takeSteps(
     // An engine that computes on this thread would otherwise let no signal and no timer through.
     await new Promise((resolve) => setImmediate(resolve));
   }
-  return reports.length >= steps && reason === 'stopped' ? 'done' : reason;
+  return reason ?? (reports.length >= steps ? 'done' : pace.why);
 }
 
 async function endOf({ task, session, module }: Worker): Promise<Omit<WorkerResult, 'reports' | 'reason'>> {
