@@ -80,3 +80,6 @@ export function temporaryFolder(): (name: string) => string {
 
 /** The project's own copy of the recorded training runs. */
 export const RECORDED = join(import.meta.dirname, '../../testkit/data/goldens/training');
+
+/** The project's own copy of the recorded placements. */
+export const PLACEMENTS = join(import.meta.dirname, '../../testkit/data/goldens/placement');
