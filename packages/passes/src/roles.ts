@@ -47,7 +47,7 @@ export function variableFinder(
   };
 }
 
-/** Finds the variable that all towers share under a logical name: the one set of `v/`, or a shadow. Slots are none. */
+/** The variables that all towers share, by logical name: the one set of `v/`, or shadows. Slots are none. */
 export function sharedVariables(module: Pick<Module, 'resources'>): ReadonlyMap<string, VariableResource> {
   const out = new Map<string, VariableResource>();
   for (const resource of module.resources.values()) {
