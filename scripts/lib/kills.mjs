@@ -16,7 +16,7 @@ export const KILL_CASES = [
   { name: 'staged on the embedded engine', args: ['--staged-vars', '--local-parameter-device', 'cpu', '--steps', '60'] },
   { name: 'replicated on the reference engine', args: ['--strategy', 'replicated', '--engine', 'reference', '--steps', '120'] },
   { name: 'staged on the GPUs, reference engine', args: ['--staged-vars', '--engine', 'reference', '--optimizer', 'rmsprop', '--steps', '120'] },
-  { name: 'a cluster on the embedded engine', args: ['--strategy', 'distributed_replicated', '--num-ps', '1', '--num-workers', '2', '--steps', '40'] },
+  { name: 'a cluster on the reference engine', args: ['--strategy', 'distributed_replicated', '--num-ps', '1', '--num-workers', '2', '--engine', 'reference', '--steps', '60'] },
   { name: 'independent on the embedded engine', args: ['--strategy', 'independent', '--steps', '80'] },
   { name: 'replicated on the embedded engine', args: ['--strategy', 'replicated', '--optimizer', 'sgd', '--steps', '80'] },
 ];
