@@ -1,5 +1,6 @@
 // Everything that `<!-- generated: NAME … -->` may name. A new one is a function and a line here.
 import { builtinOps, INVARIANTS, WARNINGS } from 'placewright';
+import { legality } from './legality.mjs';
 import { code, table } from './markdown.mjs';
 import { snippet, wholeFile } from './snippets.mjs';
 import {
@@ -52,6 +53,7 @@ export const GENERATORS = {
   contracts,
   file: wholeFile,
   invariants,
+  legality,
   models,
   ops,
   passes,
