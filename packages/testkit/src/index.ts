@@ -12,6 +12,7 @@ export * from './arbitraries/strategy.js';
 export * from './arbitraries/tensor.js';
 export * from './check.js';
 export * from './check-pass.js';
+export * from './cluster-case.js';
 export * from './cluster-run.js';
 export * from './compare.js';
 export * from './compare-facts.js';
@@ -27,6 +28,7 @@ export {
 } from './engine/recorded.js';
 export type { Load, SessionLike } from './engine/session.js';
 export * from './engine/suite.js';
+export { checkCluster, clusterLaw } from './laws/cluster.js';
 export { contractLaw } from './laws/contract.js';
 export { checkEdit, patchLaw } from './laws/edits.js';
 export { checkTextForm, sameModule, textLaw } from './laws/form.js';

@@ -1,3 +1,4 @@
+import { clusterLaw } from './cluster.js';
 import { contractLaw } from './contract.js';
 import { patchLaw } from './edits.js';
 import { textLaw } from './form.js';
@@ -22,6 +23,7 @@ export const LAWS: readonly Law[] = [
   meaningLaw,
   contractLaw,
   scheduleLaw,
+  clusterLaw,
   textLaw,
   patchLaw,
 ];

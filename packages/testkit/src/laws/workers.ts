@@ -1,9 +1,7 @@
 import {
-  buildModel,
   type Entry,
   getAttr,
   type LinkedModule,
-  link,
   type Module,
   type Node,
   type NodeId,
@@ -12,12 +10,9 @@ import {
   predecessors,
   type ResourceId,
   resourceName,
-  WORKER_JOB,
 } from '@placewright/ir';
-import { type Contract, compile, findStrategy } from '@placewright/passes';
-import type { TrainingCase } from '../arbitraries/case.js';
-import { clusterOf } from '../arbitraries/cluster.js';
-import { modelOf } from '../model.js';
+import type { Contract } from '@placewright/passes';
+import { clusterCase } from '../cluster-case.js';
 import { type Law, must } from './law.js';
 
 /**
@@ -30,30 +25,12 @@ export const workersLaw: Law = {
   summary: 'workers take as many tokens as they put, and order what they do to shared variables',
   check: ({ case: plan }) => {
     if (plan.cluster.servers === 0) return;
-    const { linked, contract } = linkedCase(plan, 2 + (plan.seed % 2));
+    const { linked, contract } = clusterCase(plan);
     checkTokens(linked);
     checkInitialisation(linked);
     checkSteps(linked, contract);
   },
 };
-
-/** The case for several workers, without the user's wishes: a device by hand can make what is a tower's a shared one. */
-function linkedCase(plan: TrainingCase, workers: number): { linked: LinkedModule; contract: Contract } {
-  const { strategy, options, target } = plan.strategy;
-  const source = buildModel(modelOf(plan.model), { training: plan.training, seed: plan.seed });
-  const cluster = clusterOf(plan.cluster, workers);
-  const compiled = Array.from({ length: workers }, (_, index) =>
-    compile(source, {
-      ...options,
-      strategy: findStrategy(strategy),
-      target,
-      cluster,
-      task: { job: WORKER_JOB, index },
-    }),
-  );
-  const [first] = compiled as [(typeof compiled)[number]];
-  return { linked: link(compiled.map(({ module }) => module)), contract: first.contract };
-}
 
 /** Nodes by the queue that they act on. */
 function usersOf({ graph }: Module, queue: ResourceId): Node[] {
