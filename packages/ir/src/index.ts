@@ -31,6 +31,8 @@ export * from './text/print.js';
 export * from './training.js';
 export * from './traverse.js';
 export * from './variable-names.js';
+export * from './verify/derive-warm-up.js';
 export * from './verify/invariant.js';
 export * from './verify/opaque.js';
+export { BEFORE_STEPS } from './verify/program.js';
 export * from './verify/registry.js';

@@ -53,6 +53,9 @@ export function verifyCommand({ io, finish }: CommandContext): Command {
     });
 }
 
+/** How many invariants every lowered graph fulfils; some strategies promise more. */
+const EVERYWHERE = INVARIANTS.filter(({ from }) => from !== 'promised').length;
+
 /** For `--only`: what always holds, and what the file says. */
 const CLAIMED = 'established';
 
@@ -104,7 +107,7 @@ function print(io: Io, file: string, found: Inspection): void {
   printOpaque(io, found);
   const size = `${visible(file)}: ${plural(module.graph.nodes.size, 'node')}`;
   const which =
-    checked.length === INVARIANTS.length
+    checked.length >= EVERYWHERE
       ? 'all invariants hold'
       : plural(checked.length, 'invariant holds', 'invariants hold');
   const list = hanging('  checked: ', checked.join(', '), io.stdout.columns);

@@ -9,12 +9,16 @@ import {
   type VerifyContext,
   type Violation,
 } from './invariant.js';
+import { raceExample } from './net/example.js';
+import type { Instant } from './net/orders.js';
 import { numberGraph, type Pair, unconnected } from './reach.js';
 
 const NAME = 'no-race';
 
 /**
- * In each round of each entry, a path orders every write of a variable against all its other reads and writes.
+ * In each round of each entry, every write of a variable is ordered against all its other reads and writes: by a path, or
+ * by what goes through a buffer, a barrier or a collective. Rounds and steps of a task follow one another, so that what
+ * is ordered in each is ordered in all.
  *
  * In topological order it is enough that the last write before an access reaches it, and that every read since then
  * reaches the next write: all other pairs follow from those.
@@ -23,21 +27,46 @@ export const noRace: Invariant = {
   name: NAME,
   summary: 'in each round, every write of a variable is ordered against its other reads and writes',
   from: 'established',
-  needs: ['edges-exist', 'acyclic'],
+  needs: ['edges-exist', 'acyclic', 'types-match'],
   check: (context) => {
     const byVariable = variableAccesses(context);
     if (byVariable.size === 0) return [];
     const pairs = distinct(context.rounds().flatMap((round) => roundPairs(context, round, byVariable)));
     const graph = numberGraph(context.order(), context.position());
-    return unconnected(graph, pairs).map(race);
+    const races = unconnected(graph, pairs).flatMap((pair) => {
+      const free = inEitherOrder(context, pair);
+      return free === null ? [] : [{ pair, free }];
+    });
+    return races.map(({ pair, free }, i) => race(context, pair, i < SHOWN ? free : []));
   },
 };
 
-/** Two accesses that a path must order; `from` and `to` are their places in topological order. */
+/** Races that get a counterexample: each is as long as the graph. */
+const SHOWN = 3;
+
+/** Two accesses that must be ordered; `from` and `to` are their places in topological order. */
 interface AccessPair extends Pair {
   readonly before: Access;
   readonly after: Access;
-  readonly round: string;
+  readonly round: RoundView;
+}
+
+/**
+ * The two, each in its round, when what can wait in that round leaves them in either order; nothing is known of rounds
+ * that are not part of training. Null where it orders them.
+ */
+function inEitherOrder(
+  context: VerifyContext,
+  { round, before, after }: AccessPair,
+): readonly Instant[] | null {
+  const { rounds = [] } = context.net().tasks[round.task] ?? {};
+  const at = rounds.findIndex(({ view }) => view === round);
+  if (at < 0) return [];
+  const orders = context.orders();
+  return orders.unordered(
+    orders.moment(round.task, at, before.node),
+    orders.moment(round.task, at, after.node),
+  );
 }
 
 /** Reads and writes of each variable that is written at all, in topological order. */
@@ -64,7 +93,7 @@ const place = (position: ReadonlyMap<NodeId, number>, node: Node): number => pos
 
 function roundPairs(
   context: VerifyContext,
-  { nodes, label }: RoundView,
+  round: RoundView,
   byVariable: ReadonlyMap<ResourceId, readonly Access[]>,
 ): AccessPair[] {
   const position = context.position();
@@ -72,13 +101,13 @@ function roundPairs(
   const add = (before: Access, after: Access): void => {
     if (before.node === after.node) return;
     const [from, to] = [place(position, before.node), place(position, after.node)];
-    pairs.push({ from, to, before, after, round: label });
+    pairs.push({ from, to, before, after, round });
   };
   for (const accesses of byVariable.values()) {
     let write: Access | null = null;
     let reads: Access[] = [];
     for (const access of accesses) {
-      if (!nodes.has(access.node.id)) continue;
+      if (!round.nodes.has(access.node.id)) continue;
       if (write !== null) add(write, access);
       if (access.effect === 'read') reads.push(access);
       else {
@@ -101,15 +130,22 @@ function distinct(pairs: readonly AccessPair[]): AccessPair[] {
   return [...seen.values()];
 }
 
-function race({ before, after, round }: AccessPair): Violation {
+function race(
+  context: VerifyContext,
+  { before, after, round }: AccessPair,
+  free: readonly Instant[],
+): Violation {
   const variable: Resource = before.resource;
   const message =
-    `in ${round}, ${describe(before)} and ${describe(after)} are not ordered, ` +
+    `in ${round.label}, ${describe(before)} and ${describe(after)} are not ordered, ` +
     `and both act on ${shownResource(variable)}`;
   const hint =
     `add the control edge ^%${before.node.id} to ${shownNode(after.node)}, ` +
     `or the other way round where no path forbids it`;
-  return nodeViolation(NAME, after.node, message, hint);
+  const violation = nodeViolation(NAME, after.node, message, hint);
+  const [first, second] = free;
+  if (first === undefined || second === undefined) return violation;
+  return { ...violation, counterexample: raceExample(context, [first, before.node], [second, after.node]) };
 }
 
 const describe = ({ node, effect }: Access): string =>

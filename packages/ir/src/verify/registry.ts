@@ -1,5 +1,6 @@
 import { type ErrorKind, nearest, PlacewrightError } from '../errors.js';
 import type { Module, NodeId } from '../graph.js';
+import type { LinkedModule, LinkedTask } from '../link.js';
 import type { OpRegistry } from '../op.js';
 import { excerptAround, printResource } from '../text/print.js';
 import { acyclic } from './acyclic.js';
@@ -9,12 +10,22 @@ import { verifyContext } from './context.js';
 import { edgesExist } from './edges-exist.js';
 import { entriesWellFormed } from './entries-well-formed.js';
 import { everyNodePlaced } from './every-node-placed.js';
-import { type Invariant, moduleViolation, type VerifyContext, type Violation } from './invariant.js';
+import {
+  type Invariant,
+  moduleViolation,
+  type PermittedSkew,
+  type VerifyContext,
+  type Violation,
+} from './invariant.js';
 import { legalDevices } from './legal-devices.js';
+import { noHang } from './no-hang.js';
 import { noRace } from './no-race.js';
+import { noRaceAcrossTasks } from './no-race-across-tasks.js';
+import { replicasEqual } from './replicas-equal.js';
 import { resourceColocated } from './resource-colocated.js';
 import { resourcesWellFormed } from './resources-well-formed.js';
 import { stagingBalanced } from './staging-balanced.js';
+import { stagingFilled } from './staging-filled.js';
 import { transfersExplicit } from './transfers-explicit.js';
 import { typesMatch } from './types-match.js';
 import { uniqueNames } from './unique-names.js';
@@ -34,16 +45,22 @@ export const INVARIANTS: readonly Invariant[] = [
   transfersExplicit,
   collectivesComplete,
   stagingBalanced,
+  stagingFilled,
+  noHang,
   noRace,
+  noRaceAcrossTasks,
+  replicasEqual,
 ];
 
 export interface VerifyOptions {
   /** Checks just these, whether the module says that they hold or not; what they need is checked with them. */
   readonly only?: readonly string[];
-  /** Checks all, whatever the module says of itself. */
+  /** Checks all but what only some strategies promise, whatever the module says of itself. */
   readonly all?: boolean;
   /** Invariants of one's own, on top of those of the IR; after those that they need. */
   readonly more?: readonly Invariant[];
+  /** What the strategy's contract permits; when left out, what the entries of the tasks say. */
+  readonly permittedSkew?: PermittedSkew;
 }
 
 /**
@@ -51,8 +68,29 @@ export interface VerifyOptions {
  * Throws PW_INVARIANT_UNKNOWN for a name in `only` that is none.
  */
 export function verify(module: Module, registry: OpRegistry, options: VerifyOptions = {}): Violation[] {
+  return verifyTasks(module, registry, options, undefined);
+}
+
+/**
+ * The same of a linked module, whose tasks each run by themselves and at the same time. Throws PW_INVARIANT_UNKNOWN.
+ */
+export function verifyLinked(
+  { module, tasks }: LinkedModule,
+  registry: OpRegistry,
+  options: VerifyOptions = {},
+): Violation[] {
+  return verifyTasks(module, registry, options, tasks);
+}
+
+function verifyTasks(
+  module: Module,
+  registry: OpRegistry,
+  options: VerifyOptions,
+  tasks: readonly LinkedTask[] | undefined,
+): Violation[] {
   const unknown = options.only === undefined ? unknownNames(invariantsByName(options), module) : [];
-  return [...unknown, ...checkAll(verifyContext(module, registry), chosenInvariants(module, options))];
+  const context = verifyContext(module, registry, { tasks, permittedSkew: options.permittedSkew });
+  return [...unknown, ...checkAll(context, chosenInvariants(module, options))];
 }
 
 /** The invariants that `verify` checks with these options, in its order. Throws PW_INVARIANT_UNKNOWN. */
@@ -60,7 +98,7 @@ export function chosenInvariants(module: Module, options: VerifyOptions = {}): I
   const byName = invariantsByName(options);
   const known = [...byName.values()];
   const must = ({ name, from }: Invariant): boolean =>
-    options.all === true || from === 'always' || module.established.includes(name);
+    (options.all === true && from !== 'promised') || from === 'always' || module.established.includes(name);
   const asked = withNeeds(byName, options.only ?? known.filter(must).map(({ name }) => name));
   return known.filter(({ name }) => asked.has(name));
 }

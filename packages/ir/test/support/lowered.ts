@@ -14,7 +14,10 @@ export const ESTABLISHED = [
   'transfers-explicit',
   'collectives-complete',
   'staging-balanced',
+  'staging-filled',
+  'no-hang',
   'no-race',
+  'no-race-across-tasks',
 ];
 
 interface Tower {

@@ -1,7 +1,10 @@
 import type { Entry, Module, NodeId } from '../../src/graph.js';
+import type { LinkedModule } from '../../src/link.js';
+import { tensorOf } from '../../src/tensor.js';
 import { broken, edited, GPU1, resourceIn, towerNode, withResource } from '../support/broken.js';
+import { cluster } from '../support/cluster.js';
 import { lowered } from '../support/lowered.js';
-import { addConst, build, out, why } from '../support/modules.js';
+import { addConst, build, out, why, withNode } from '../support/modules.js';
 
 function withStep(change: Partial<Entry>): Module {
   const module = lowered();
@@ -22,8 +25,38 @@ function sharedName(): Module {
   return broken('c1', ({ attrs }) => ({ attrs: new Map([...attrs, alone]) }));
 }
 
-/** By the name of an invariant, a module that breaks it. A new invariant needs a line here. */
-export const BREAKERS: ReadonlyMap<string, () => Module> = new Map([
+/** Without the warm-up that fills the staging areas. */
+function unfilled(): Module {
+  const module = lowered();
+  const { warmUp: _, ...entries } = module.entries;
+  return { ...module, entries };
+}
+
+/** A staging area that is filled from what was got from it, and never was filled. */
+function waitingForItself(): Module {
+  const module = unfilled();
+  const get = out(towerNode(module, 'get').id);
+  return withNode(module, towerNode(module, 'stage').id, { inputs: [get] });
+}
+
+/** Workers of which each reads what the other updates at the same time. */
+function unorderedWorkers(): LinkedModule {
+  return cluster(2, (worker) => {
+    const w = worker.shared('w');
+    worker.runs('step', [worker.write(w, [worker.read(w)])]);
+  });
+}
+
+function otherRate(): Module {
+  const value = { kind: 'tensor', value: tensorOf('float32', [2], [2, 2]) } as const;
+  return broken('rate', () => ({ attrs: new Map([['value', value]]) }));
+}
+
+/** By the name of an invariant, a module, or linked ones, that breaks it. A new invariant needs a line here. */
+export const BREAKERS: ReadonlyMap<string, () => Module | LinkedModule> = new Map<
+  string,
+  () => Module | LinkedModule
+>([
   ['edges-exist', () => broken('gradient', () => ({ inputs: [out('n999'), out('n0', 3)] }))],
   ['acyclic', cycle],
   ['unique-names', () => broken('copy', () => ({ name: 'get' }))],
@@ -49,5 +82,9 @@ export const BREAKERS: ReadonlyMap<string, () => Module> = new Map([
     'staging-balanced',
     () => withStep({ rounds: [[0, 1].map((replica) => towerNode(lowered(), 'update', replica).id)] }),
   ],
+  ['staging-filled', unfilled],
+  ['no-hang', waitingForItself],
   ['no-race', () => broken('update', () => ({ controls: [] }))],
+  ['no-race-across-tasks', unorderedWorkers],
+  ['replicas-equal', otherRate],
 ]);
