@@ -7,6 +7,7 @@ import { homesOf, type Sized, sized } from './sized.js';
 const PS = '/job:ps/task:0/device:CPU:0';
 const PS1 = '/job:ps/task:1/device:CPU:0';
 const HOST = '/job:worker/task:0/device:CPU:0';
+const GPU0 = '/job:worker/task:0/device:GPU:0';
 const GPU1 = '/job:worker/task:0/device:GPU:1';
 
 function placed(variables: readonly Sized[], spec: Partial<Case> = {}): Module {
@@ -111,7 +112,8 @@ describe('a variable with a device of its own', () => {
   it('is not the balancer’s on a worker', () => {
     const module = wishing('/job:worker/task:0/device:GPU:1');
     expect(homesOf(module)).toMatchObject({ a: GPU1, w0: PS, w1: PS1 });
-    expect(homesOf(wishing('/job:worker'))).toMatchObject({ a: HOST, w0: PS });
+    expect(homesOf(wishing('/job:worker'))).toMatchObject({ a: GPU0, w0: PS });
+    expect(homesOf(wishing('/job:worker/device:CPU:0'))).toMatchObject({ a: HOST, w0: PS });
     expect(balancerLoads(module)).toEqual({ 'greedyLoadBalancing.bytes': [8, 8] });
   });
 

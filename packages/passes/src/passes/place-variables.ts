@@ -103,7 +103,8 @@ function homeRule({ home, parameterDevice }: Options, site: Site): Rule {
     case 'leastElements':
       return leastElements(towers);
     case 'leastBytes':
-      return leastBytes(needServers(site), host);
+      // A device of another job is filled in from where `replica_device_setter` computes: the tower that asks first.
+      return leastBytes(needServers(site), towers[0] ?? host);
   }
 }
 
@@ -133,11 +134,11 @@ function leastElements(towers: readonly DeviceName[]): Rule {
   };
 }
 
-function leastBytes(devices: readonly DeviceName[], host: DeviceName): Rule {
+function leastBytes(devices: readonly DeviceName[], tower: DeviceName): Rule {
   let before: readonly number[] = devices.map(() => 0);
   return (variable) => {
     const candidates = withLoads(devices, before);
-    if (!mayBeServer(variable.device)) return { ...plain(host, 'beside the host'), candidates };
+    if (!mayBeServer(variable.device)) return { ...plain(tower, 'beside tower 0'), candidates };
     const { at, loads } = balance(before, variableBytes(variable));
     const found = proposal(devices, before, at, BALANCING.leastBytes, true);
     before = loads;
