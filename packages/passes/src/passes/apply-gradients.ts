@@ -1,9 +1,11 @@
 import {
   edit,
   type GraphEditor,
+  type Module,
   type NodeId,
   type OptimizerSpec,
   type ResourceId,
+  resourceName,
   scalar,
   type TensorRef,
   unreachable,
@@ -44,7 +46,7 @@ export const applyGradients = definePass<Options>({
   preserves: 'all',
   run: (module, options, { registry }) =>
     edit(module, registry, PASS, (editor) => {
-      const shared: Shared = { constants: new Map(), names: shownVariableNames(module), initializers: [] };
+      const shared: Shared = { constants: new Map(), slotNames: slotNamer(module), initializers: [] };
       const find = variableFinder(module);
       const applied = towerByTower(rolesOf(module, 'aggregated')).map((role) => {
         const variable = find(role);
@@ -66,8 +68,7 @@ export const applyGradients = definePass<Options>({
 interface Shared {
   /** The optimizer's constants on each device. */
   readonly constants: Map<string, TensorRef>;
-  /** Shown names of variables and slots. */
-  readonly names: Set<string>;
+  readonly slotNames: SlotNamer;
   /** Assignments of the slots' initial values. */
   readonly initializers: NodeId[];
 }
@@ -160,13 +161,37 @@ function addUpdate(
   }
 }
 
-/** `w/Momentum`, or where the model has a variable of that name `w/Momentum_1`, …, as TensorFlow makes names unique. */
-function freeName(names: Set<string>, { name, scope }: VariableResource, slot: string): string {
-  const prefix = scope === '' ? '' : `${scope}/`;
-  let free = `${name}/${slot}`;
-  for (let i = 1; names.has(`${prefix}${free}`); i++) free = `${name}/${slot}_${i}`;
-  names.add(`${prefix}${free}`);
-  return free;
+/** The logical name of a variable's slot. */
+type SlotNamer = (variable: VariableResource, slot: string) => string;
+
+/**
+ * `w/Momentum`, or where the model has a variable of that name `w/Momentum_1`, …, as TensorFlow makes names unique. The
+ * same for all sets of variables, and for shadows, which are saved under the names of the towers.
+ */
+function slotNamer(module: Module): SlotNamer {
+  const taken = shownVariableNames(module);
+  const sets = new Map<string, VariableResource[]>();
+  for (const variable of module.resources.values()) {
+    if (variable.kind !== 'variable') continue;
+    if (variable.savedAs !== null) taken.add(variable.savedAs);
+    const set = sets.get(variable.name);
+    if (set === undefined) sets.set(variable.name, [variable]);
+    else set.push(variable);
+  }
+  const chosen = new Map<string, string>();
+  return ({ name }, slot) => {
+    const known = chosen.get(`${slot} ${name}`);
+    if (known !== undefined) return known;
+    const inSets = (suffix: string): string[] =>
+      (sets.get(name) ?? []).flatMap((variable) =>
+        [resourceName(variable), variable.savedAs].flatMap((own) => (own === null ? [] : own + suffix)),
+      );
+    let suffix = `/${slot}`;
+    for (let i = 1; inSets(suffix).some((each) => taken.has(each)); i++) suffix = `/${slot}_${i}`;
+    for (const each of inSets(suffix)) taken.add(each);
+    chosen.set(`${slot} ${name}`, name + suffix);
+    return name + suffix;
+  };
 }
 
 function addSlot(
@@ -175,10 +200,10 @@ function addSlot(
   slot: string,
   start: number,
   options: Options,
-  { names, initializers }: Shared,
+  { slotNames, initializers }: Shared,
 ): ResourceId {
   const why = { reason: `slot of ${options.optimizer}, beside its variable` };
-  const name = freeName(names, variable, slot);
+  const name = slotNames(variable, slot);
   const suffix = name.slice(variable.name.length);
   const savedAs = variable.savedAs === null ? null : `${variable.savedAs}${suffix}`;
   const { id: _, origin: __, ...rest } = variable;
