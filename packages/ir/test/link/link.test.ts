@@ -195,6 +195,19 @@ describe('names of variables', () => {
   });
 });
 
+it('variables are told apart whatever their names are', () => {
+  const hostile = (editor: GraphEditor): void => {
+    addVariable(editor, 'worker_0/v0/w', { device: PS });
+    addVariable(editor, '__proto__', { device: PS });
+  };
+  const { module } = link(modules(2, { more: hostile }));
+  const names = variableNames(module);
+  expect([...names.keys()]).toContain('worker_0/v0/w_1');
+  expect(resourceName(names.get('worker_0/v0/w') as VariableResource)).toBe('worker_0/v0/w');
+  expect(names.get('worker_0/v0/w_1')?.device).toBe('/job:worker/task:0/device:GPU:0');
+  expect(names.size).toBe([...module.resources.values()].filter(({ kind }) => kind === 'variable').length);
+});
+
 describe('link refuses', () => {
   const [first, second] = modules(2) as [Module, Module];
   const differing = (more: (editor: GraphEditor) => void): Module[] => [first, workerModule(1, { more })];
