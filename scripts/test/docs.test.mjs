@@ -8,6 +8,7 @@ import { regionOf } from '../../docs/lib/snippets.mjs';
 import { allVariants } from '../../docs/lib/strategies.mjs';
 import { builtText, loweredText } from '../../docs/lib/text-form.mjs';
 import * as snippets from '../../docs/snippets/builder.ts';
+import { fitCluster, linked } from '../../docs/snippets/cluster.ts';
 
 const withoutCode = (text) => text.replace(/^```[\s\S]*?^```/gm, '').replace(/`[^`\n]*`/g, '');
 
@@ -163,5 +164,19 @@ describe('the snippets on the builder', () => {
       .filter(({ op, phase }) => op === 'Power' && phase !== 'eval')
       .map((node) => getAttr(node, 'exponent', 'int'));
     expect(exponents).toEqual([3, 2]);
+  });
+});
+
+describe('the snippets on clusters', () => {
+  test('link two workers, and train them together', async () => {
+    expect(linked.module.towers).toBe(4);
+    expect(verify(linked.module, builtinRegistry)).toEqual([]);
+    const { workers, values } = await fitCluster();
+    expect(workers.map(({ reports, globalStep }) => [reports.length, globalStep])).toEqual([
+      [200, 400],
+      [200, 400],
+    ]);
+    expect(values.get('ps_var/v0/slope')).toBeCloseTo(2, 1);
+    expect(values.get('ps_var/v0/offset')).toBeCloseTo(1, 1);
   });
 });
