@@ -57,6 +57,8 @@ export interface ClusterStepper {
    * it. Empty although not `finished`: the runs under way wait for each other, or for a run that nobody has begun.
    */
   ready(): readonly ReadyNode[];
+  /** What only a buffer keeps from running, in the same order. */
+  waiting(): readonly ReadyNode[];
   /**
    * Runs the item of `ready()` at that place. When its kernel fails, its run is over, `outcome` says why, and what it
    * has done stays; nothing is thrown. Throws PW_SCHEDULE_CHOICE.

@@ -86,6 +86,7 @@ function stepper(steps: Steps): ClusterStepper {
       return id;
     },
     ready: () => readyItems(machine).map((item) => readyNode(runs, item)),
+    waiting: () => waitingItems(machine).map((item) => readyNode(runs, item)),
     fire: (index) => fireItem(steps, index),
     get finished() {
       return machine.flights.size === 0;

@@ -1,14 +1,16 @@
 import type { Node } from '../graph.js';
 import { shownNode, type VerifyContext } from './invariant.js';
-import type { NodeInstant } from './net/example.js';
 import type { Instant, Moment } from './net/orders.js';
 
 // Two nodes of different tasks are ordered in all steps when the one comes before the other in each step, and the other
 // before the one of the next step. What is missing of that is mended by an edge to or from what already waits for
 // other tasks, or else by a barrier of its own.
 
+/** A node with what lies around it. */
+export type Placed = readonly [moment: Moment, node: Node];
+
 /** What would order two accesses of different tasks, in words. */
-export function mendingOf(context: VerifyContext, a: NodeInstant, b: NodeInstant): string {
+export function mendingOf(context: VerifyContext, a: Placed, b: Placed): string {
   const [first, second] = readFirst(a, b);
   const wanted = missing(context, first, second);
   const edges = wanted.map((gap) => edgesFor(context, gap));
@@ -21,20 +23,20 @@ export function mendingOf(context: VerifyContext, a: NodeInstant, b: NodeInstant
 }
 
 /** That nodes which do not write come first in a step is what both strategies and readers expect. */
-function readFirst(a: NodeInstant, b: NodeInstant): readonly [NodeInstant, NodeInstant] {
+function readFirst(a: Placed, b: Placed): readonly [Placed, Placed] {
   return b[1].op === 'ReadVariableOp' ? [b, a] : [a, b];
 }
 
 /** One node that is to come before another, that many steps later. */
 interface Gap {
-  readonly from: NodeInstant;
-  readonly to: NodeInstant;
+  readonly from: Placed;
+  readonly to: Placed;
   readonly later: number;
 }
 
 /** What is missing of one node coming first in each step, or, where that cannot be, of the other. */
-function missing(context: VerifyContext, a: NodeInstant, b: NodeInstant): Gap[] {
-  const plan = (from: NodeInstant, to: NodeInstant): Gap[] => [
+function missing(context: VerifyContext, a: Placed, b: Placed): Gap[] {
+  const plan = (from: Placed, to: Placed): Gap[] => [
     { from, to, later: 0 },
     { from: to, to: from, later: 1 },
   ];
@@ -45,23 +47,19 @@ function missing(context: VerifyContext, a: NodeInstant, b: NodeInstant): Gap[] 
 
 function holds(context: VerifyContext, { from, to, later }: Gap): boolean {
   const orders = context.orders();
-  const [first] = orders.instants(from[0].moment);
-  const second = orders.instants(to[0].moment)[later];
+  const [first] = orders.instants(from[0]);
+  const second = orders.instants(to[0])[later];
   return first !== undefined && (second === undefined || orders.isBefore(first, second));
 }
 
 /** Edges to or from what waits already; null where there are none that would do. */
 function edgesFor(context: VerifyContext, { from, to, later }: Gap): string[] | null {
   const orders = context.orders();
-  const [start] = orders.instants(from[0].moment);
-  const end = orders.instants(to[0].moment)[later];
+  const [start] = orders.instants(from[0]);
+  const end = orders.instants(to[0])[later];
   if (start === undefined || end === undefined) return null;
-  const waits = waitingNodes(context, to[0].moment).filter(
-    ({ moment }) => !isForced(context, to[0].moment, moment),
-  );
-  const arrivals = waitingNodes(context, from[0].moment).filter(
-    ({ moment }) => !isForced(context, moment, from[0].moment),
-  );
+  const waits = waitingNodes(context, to[0]).filter(({ moment }) => !isForced(context, to[0], moment));
+  const arrivals = waitingNodes(context, from[0]).filter(({ moment }) => !isForced(context, moment, from[0]));
   const at = (moment: Moment, step: number): Instant =>
     orders.instants(moment)[step] ?? { moment, instance: -1 };
   const wait = waits.find(({ moment }) => orders.isBefore(start, at(moment, later)));

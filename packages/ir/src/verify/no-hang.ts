@@ -4,73 +4,38 @@ import {
   nodeViolation,
   resourceViolation,
   shown,
-  shownNode,
   shownResource,
   type VerifyContext,
   type Violation,
 } from './invariant.js';
-import { allInSequence } from './net/build.js';
 import { stepsToFill, tightBuffers } from './net/contention.js';
 import { expandRun } from './net/expand.js';
-import { type NetBarrier, type NetBuffer, type Place, type SyncNet, transitionAt } from './net/net.js';
+import { namesAt } from './net/names.js';
+import { instancesIn, type NetBuffer, type Place, type SyncNet, transitionAt } from './net/net.js';
 import { type RunResult, runNet } from './net/run.js';
-import { searchHang } from './net/search.js';
+import { type SearchOptions, searchState } from './net/search.js';
 import { waitTexts } from './net/waits.js';
 
 const NAME = 'no-hang';
 
 /**
- * No schedule hangs, whatever number of steps all tasks take. With takers in sequence and parties that are counted, no
- * transition takes from another what it waits for, so that all schedules come equally far, and one is run for all; and
- * where a step puts into each buffer what it takes out, all is after one step as it was before it. What is left are
- * puts of several tasks that fight for room.
+ * No schedule hangs, whatever number of steps all tasks take. Where nobody has a choice, all schedules come equally far,
+ * and one is run for all; and where a step puts into each buffer what it takes out, all is after one step as it was
+ * before it. What is left are puts of several tasks that fight for room.
  */
 export const noHang: Invariant = {
   name: NAME,
   summary: 'no schedule of the tasks waits for ever, in whatever number of steps',
   from: 'established',
-  needs: ['edges-exist', 'acyclic', 'types-match', 'resources-well-formed'],
+  needs: ['edges-exist', 'acyclic', 'types-match', 'resources-well-formed', 'no-choice'],
   check: (context) => {
     const net = context.net();
-    const choice = [
-      ...net.buffers.flatMap((b) => takerFaults(net, b)),
-      ...net.barriers.flatMap((b) => partyFaults(net, b)),
-    ];
-    if (choice.length > 0) return choice;
     const unbalanced = net.buffers.flatMap((buffer) => balanceFaults(context, buffer));
     if (unbalanced.length > 0) return unbalanced;
     const run = runNet(net, { steps: 1 });
     return run.finished ? roomFaults(context) : [hang(context, runNet(net, { steps: 1, record: true }))];
   },
 };
-
-/** Several takers, of which the schedule decides who gets what. */
-function takerFaults(net: SyncNet, { resource, gets }: NetBuffer): Violation[] {
-  if (allInSequence(net, gets)) return [];
-  const names = namesAt(net, gets);
-  const what = `${names.join(', ')} take from ${shownResource(resource)} in no order: the schedule decides who gets what`;
-  return [resourceViolation(NAME, resource, what, 'give each taker a queue of its own, or order them')];
-}
-
-function namesAt(net: SyncNet, places: readonly Place[]): string[] {
-  return [...new Set(places.flatMap((place) => transitionAt(net, place)?.nodes ?? []))]
-    .slice(0, 8)
-    .map(shownNode);
-}
-
-/** More that come to a barrier than it waits for: who goes on with whom is a matter of the schedule. */
-function partyFaults(net: SyncNet, { resource, meets }: NetBarrier): Violation[] {
-  const tasks = new Set(meets.map(({ task }) => task));
-  const inOrder = [...tasks].every((task) =>
-    allInSequence(
-      net,
-      meets.filter((place) => place.task === task),
-    ),
-  );
-  if (inOrder && tasks.size <= resource.parties) return [];
-  const what = `${namesAt(net, meets).join(', ')} come to the barrier ${shownResource(resource)} of ${resource.parties} parties: the schedule decides who goes on with whom`;
-  return [resourceViolation(NAME, resource, what, 'let every party come once, and count all of them')];
-}
 
 /** Steps that a counterexample may take to fill or to empty a buffer. */
 const MOST_STEPS = 64;
@@ -154,17 +119,17 @@ function roomFaults(context: VerifyContext): Violation[] {
   const [first] = tight;
   if (first === undefined) return [];
   const steps = stepsToFill(tight);
-  const found = searchHang(net, steps, MOST_STATES);
+  const limits = net.tasks.map((task) => instancesIn(task, steps));
+  const isGoal: SearchOptions['isGoal'] = (tasks, isEnd) =>
+    isEnd && tasks.some(({ instance }, i) => instance < (limits[i] ?? 0));
+  const found = searchState(net, { steps, mostStates: MOST_STATES, isGoal });
   switch (found.kind) {
     case 'none':
       return [];
-    case 'hang':
-      return [
-        {
-          ...tightViolation(net, first, 'some schedules hang'),
-          counterexample: expandRun(context, { ...found, steps }),
-        },
-      ];
+    case 'found': {
+      const counterexample = expandRun(context, { steps, order: found.order });
+      return [{ ...tightViolation(net, first, 'some schedules hang'), counterexample }];
+    }
     case 'unknown':
       return [tightViolation(net, first, 'that no schedule hangs could not be shown')];
   }

@@ -9,8 +9,8 @@ import {
   type Violation,
 } from './invariant.js';
 import { mendingOf } from './mending.js';
-import { raceExample } from './net/example.js';
-import type { Instant, Moment } from './net/orders.js';
+import { examples, meetingExample } from './net/example.js';
+import type { Meeting, Moment } from './net/orders.js';
 import { isUpdate } from './updates.js';
 
 const NAME = 'no-race-across-tasks';
@@ -25,19 +25,16 @@ export const noRaceAcrossTasks: Invariant = {
   summary:
     "over all steps, every write of a shared variable is ordered against other tasks' reads and writes",
   from: 'established',
-  needs: ['edges-exist', 'acyclic', 'types-match', 'no-race'],
+  needs: ['edges-exist', 'acyclic', 'types-match', 'no-choice', 'no-race'],
   check: (context) => {
     if (context.tasks().length < 2) return [];
-    const settled = new Map<string, readonly [Instant, Instant] | null>();
+    const settled = new Map<string, Meeting | null>();
     const races = [...sharedUses(context).values()].flatMap((uses) =>
       racesAmong(context, distinct(uses), settled),
     );
-    return races.map((found, i) => violation(context, found, i < SHOWN));
+    return races.map((found, i) => violation(context, found, i < examples(context.module.graph)));
   },
 };
-
-/** Races that get a counterexample: each is as long as the graph. */
-const SHOWN = 3;
 
 /** What a node does to a shared variable in one of its task's rounds. */
 interface Use {
@@ -100,22 +97,22 @@ function distinct(uses: readonly Use[]): Use[] {
 
 interface Race {
   readonly uses: readonly [Use, Use];
-  readonly at: readonly [Instant, Instant];
+  readonly meeting: Meeting;
 }
 
 function racesAmong(
   context: VerifyContext,
   uses: readonly Use[],
-  settled: Map<string, readonly [Instant, Instant] | null>,
+  settled: Map<string, Meeting | null>,
 ): Race[] {
   return uses.flatMap((a, i) =>
     uses.slice(i + 1).flatMap((b): Race[] => {
       if (!mustBeOrdered(context, a, b)) return [];
       const key = `${a.moment.key} / ${b.moment.key}`;
       const known = settled.get(key);
-      const at = known === undefined ? context.orders().unordered(a.moment, b.moment) : known;
-      settled.set(key, at);
-      return at === null ? [] : [{ uses: [a, b], at }];
+      const meeting = known === undefined ? context.orders().unordered(a.moment, b.moment) : known;
+      settled.set(key, meeting);
+      return meeting === null ? [] : [{ uses: [a, b], meeting }];
     }),
   );
 }
@@ -127,20 +124,16 @@ function mustBeOrdered(context: VerifyContext, a: Use, b: Use): boolean {
   return plain || context.permittedSkew() === 'none' || !a.inStep || !b.inStep;
 }
 
-function violation(
-  context: VerifyContext,
-  { uses: [a, b], at: [first, second] }: Race,
-  detailed: boolean,
-): Violation {
+function violation(context: VerifyContext, { uses: [a, b], meeting }: Race, isDetailed: boolean): Violation {
   const variable = shown(resourceName(a.access.resource));
   const message = `${describe(context, a)} and ${describe(context, b)} are not ordered, and both act on ${variable}`;
-  const [x, y] = [
-    [first, a.access.node],
-    [second, b.access.node],
-  ] as const;
-  if (!detailed) return nodeViolation(NAME, b.access.node, message, 'mend what is reported before it');
-  const found = nodeViolation(NAME, b.access.node, message, mendingOf(context, x, y));
-  return { ...found, counterexample: raceExample(context, x, y) };
+  const [first, second] = [a.access.node, b.access.node];
+  if (!isDetailed) return nodeViolation(NAME, second, message, 'mend what is reported before it');
+  const hint = mendingOf(context, [a.moment, first], [b.moment, second]);
+  return {
+    ...nodeViolation(NAME, second, message, hint),
+    ...meetingExample(context, meeting, [first, second]),
+  };
 }
 
 function describe(context: VerifyContext, { access: { node }, moment, kind }: Use): string {

@@ -9,8 +9,8 @@ import {
   type VerifyContext,
   type Violation,
 } from './invariant.js';
-import { raceExample } from './net/example.js';
-import type { Instant } from './net/orders.js';
+import { examples, meetingExample } from './net/example.js';
+import type { Meeting } from './net/orders.js';
 import { numberGraph, type Pair, unconnected } from './reach.js';
 
 const NAME = 'no-race';
@@ -34,15 +34,13 @@ export const noRace: Invariant = {
     const pairs = distinct(context.rounds().flatMap((round) => roundPairs(context, round, byVariable)));
     const graph = numberGraph(context.order(), context.position());
     const races = unconnected(graph, pairs).flatMap((pair) => {
-      const free = inEitherOrder(context, pair);
-      return free === null ? [] : [{ pair, free }];
+      const meeting = meetingOf(context, pair);
+      return meeting === null ? [] : [{ pair, meeting }];
     });
-    return races.map(({ pair, free }, i) => race(context, pair, i < SHOWN ? free : []));
+    const detailed = examples(context.module.graph);
+    return races.map(({ pair, meeting }, i) => race(context, pair, i < detailed ? meeting : 'unknown'));
   },
 };
-
-/** Races that get a counterexample: each is as long as the graph. */
-const SHOWN = 3;
 
 /** Two accesses that must be ordered; `from` and `to` are their places in topological order. */
 interface AccessPair extends Pair {
@@ -52,21 +50,16 @@ interface AccessPair extends Pair {
 }
 
 /**
- * The two, each in its round, when what can wait in that round leaves them in either order; nothing is known of rounds
- * that are not part of training. Null where it orders them.
+ * How the two come in either order; null where what can wait in that round orders them. Nothing is known of rounds that
+ * are not part of training.
  */
-function inEitherOrder(
-  context: VerifyContext,
-  { round, before, after }: AccessPair,
-): readonly Instant[] | null {
+function meetingOf(context: VerifyContext, { round, before, after }: AccessPair): Meeting | 'unknown' | null {
   const { rounds = [] } = context.net().tasks[round.task] ?? {};
   const at = rounds.findIndex(({ view }) => view === round);
-  if (at < 0) return [];
+  if (at < 0) return 'unknown';
   const orders = context.orders();
-  return orders.unordered(
-    orders.moment(round.task, at, before.node),
-    orders.moment(round.task, at, after.node),
-  );
+  const [first, second] = [before, after].map(({ node }) => orders.moment(round.task, at, node));
+  return first === undefined || second === undefined ? 'unknown' : orders.unordered(first, second);
 }
 
 /** Reads and writes of each variable that is written at all, in topological order. */
@@ -133,7 +126,7 @@ function distinct(pairs: readonly AccessPair[]): AccessPair[] {
 function race(
   context: VerifyContext,
   { before, after, round }: AccessPair,
-  free: readonly Instant[],
+  meeting: Meeting | 'unknown',
 ): Violation {
   const variable: Resource = before.resource;
   const message =
@@ -143,9 +136,8 @@ function race(
     `add the control edge ^%${before.node.id} to ${shownNode(after.node)}, ` +
     `or the other way round where no path forbids it`;
   const violation = nodeViolation(NAME, after.node, message, hint);
-  const [first, second] = free;
-  if (first === undefined || second === undefined) return violation;
-  return { ...violation, counterexample: raceExample(context, [first, before.node], [second, after.node]) };
+  if (meeting === 'unknown') return violation;
+  return { ...violation, ...meetingExample(context, meeting, [before.node, after.node]) };
 }
 
 const describe = ({ node, effect }: Access): string =>

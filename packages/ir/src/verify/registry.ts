@@ -18,6 +18,7 @@ import {
   type Violation,
 } from './invariant.js';
 import { legalDevices } from './legal-devices.js';
+import { noChoice } from './no-choice.js';
 import { noHang } from './no-hang.js';
 import { noRace } from './no-race.js';
 import { noRaceAcrossTasks } from './no-race-across-tasks.js';
@@ -46,6 +47,7 @@ export const INVARIANTS: readonly Invariant[] = [
   collectivesComplete,
   stagingBalanced,
   stagingFilled,
+  noChoice,
   noHang,
   noRace,
   noRaceAcrossTasks,

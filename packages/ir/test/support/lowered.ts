@@ -15,6 +15,7 @@ export const ESTABLISHED = [
   'collectives-complete',
   'staging-balanced',
   'staging-filled',
+  'no-choice',
   'no-hang',
   'no-race',
   'no-race-across-tasks',

@@ -32,6 +32,14 @@ function unfilled(): Module {
   return { ...module, entries };
 }
 
+/** Two workers that take from one queue, in no order. */
+function twoTakers(): LinkedModule {
+  return cluster(2, (worker) => {
+    const queue = worker.queue('queue', 2);
+    worker.runs('step', [worker.put(queue), worker.get(queue)]);
+  });
+}
+
 /** A staging area that is filled from what was got from it, and never was filled. */
 function waitingForItself(): Module {
   const module = unfilled();
@@ -83,6 +91,7 @@ export const BREAKERS: ReadonlyMap<string, () => Module | LinkedModule> = new Ma
     () => withStep({ rounds: [[0, 1].map((replica) => towerNode(lowered(), 'update', replica).id)] }),
   ],
   ['staging-filled', unfilled],
+  ['no-choice', twoTakers],
   ['no-hang', waitingForItself],
   ['no-race', () => broken('update', () => ({ controls: [] }))],
   ['no-race-across-tasks', unorderedWorkers],

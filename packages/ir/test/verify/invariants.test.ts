@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NewNode } from '../../src/editor.js';
 import type { Module, Node, NodeId } from '../../src/graph.js';
+import { builtinRegistry } from '../../src/registry.js';
 import { INVARIANTS, verify, verifyLinked } from '../../src/verify/registry.js';
 import { broken, edited, GPU0, GPU1, resourceIn, towerNode, withResource } from '../support/broken.js';
 import { ESTABLISHED, lowered } from '../support/lowered.js';
@@ -45,7 +46,7 @@ describe('each invariant', () => {
   it.each([...BREAKERS])('%s is broken by a module made for it', (name, breaks) => {
     const module = breaks();
     const only = { only: [name] };
-    const all = 'tasks' in module ? verifyLinked(module, ops, only) : verify(module, ops, only);
+    const all = 'tasks' in module ? verifyLinked(module, builtinRegistry, only) : verify(module, ops, only);
     const found = all.filter(({ invariant }) => invariant === name);
     expect(found).not.toEqual([]);
     for (const { message, hint } of found) for (const text of [message, hint]) expect(text).not.toBe('');

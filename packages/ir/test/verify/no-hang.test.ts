@@ -9,6 +9,8 @@ import { chain } from '../support/modules.js';
 const hangs = (linked: LinkedModule): Violation[] =>
   verifyLinked(linked, builtinRegistry, { only: ['no-hang'] });
 
+const invariants = (linked: LinkedModule): string[] => hangs(linked).map(({ invariant }) => invariant);
+
 function onlyHang(linked: LinkedModule): Violation {
   const [first, ...more] = hangs(linked);
   expect(more).toEqual([]);
@@ -46,9 +48,11 @@ describe('barriers', () => {
     expect(hangs(coming(3, () => true))).toEqual([]);
     expect(hangs(coming(2, (task) => task < 2))).toEqual([]);
     expect(onlyHang(coming(3, (task) => task < 2)).message).toContain('where 2 of 3 are');
+    expect(invariants(coming(2, () => true))).toEqual(['no-choice']);
     expect(onlyHang(coming(2, () => true)).message).toMatch(
       /come to the barrier "all" of 2 parties: the schedule decides/,
     );
+    expect(hangs(coming(1, () => true))).toEqual([]);
   });
 
   it('of queues go on whichever task is first, with room for a token of each worker', () => {

@@ -1,32 +1,21 @@
-import type { Node } from '../../graph.js';
-import type { Counterexample, VerifyContext } from '../invariant.js';
-import { addBits, noBits } from './bits.js';
+import type { Graph, Node } from '../../graph.js';
+import type { Counterexample, VerifyContext, Violation } from '../invariant.js';
 import { expandRun } from './expand.js';
-import type { Instant } from './orders.js';
-import { runNet } from './run.js';
+import type { Meeting } from './orders.js';
 
-/** A node in one of its task's rounds. */
-export type NodeInstant = readonly [instant: Instant, node: Node];
-
-/** What runs until two nodes that are not ordered may both run. */
-export function raceExample(context: VerifyContext, a: NodeInstant, b: NodeInstant): Counterexample {
-  const [[first], [second]] = [a, b];
-  const together = first.moment.task === second.moment.task && first.instance === second.instance;
-  const blocked = noBits(first.moment.after.length * 32);
-  addBits(blocked, first.moment.after);
-  if (together) addBits(blocked, second.moment.after);
-  const freezes = [
-    { task: first.moment.task, instance: first.instance, blocked },
-    ...(together ? [] : [freezeOf(second)]),
-  ];
-  const run = runNet(context.net(), { steps: 3, roomy: true, record: true, freezes });
-  return expandRun(
-    context,
-    run,
-    [a, b].map(([{ moment, instance }, node]) => ({ task: moment.task, instance, node })),
-  );
+/** How many counterexamples a graph gets: each is as long as its steps. */
+export function examples({ nodes }: Graph): number {
+  return Math.max(3, Math.floor(20_000 / (nodes.size + 1)));
 }
 
-function freezeOf({ moment, instance }: Instant) {
-  return { task: moment.task, instance, blocked: moment.after };
+/** What runs until two nodes that are not ordered may both run; nothing where that is not known. */
+export function meetingExample(
+  context: VerifyContext,
+  { at, run }: Meeting,
+  nodes: readonly [Node, Node],
+): Pick<Violation, 'counterexample'> {
+  if (run === null) return {};
+  const held = at.map(({ moment, instance }, i) => ({ task: moment.task, instance, node: nodes[i] as Node }));
+  const counterexample: Counterexample = expandRun(context, run, held);
+  return { counterexample };
 }

@@ -1,10 +1,11 @@
 import type { Node } from '../../graph.js';
 import type { VerifyContext } from '../invariant.js';
-import { type Bits, bitsKey, contains } from './bits.js';
+import { addBits, type Bits, bitsKey, contains } from './bits.js';
 import { type Sides, sidesIn } from './moments.js';
 import { type NarrowNet, narrowing } from './narrow.js';
 import { instancesIn, roundAt, type SyncNet } from './net.js';
-import { runNet, type TaskState } from './run.js';
+import { type Freeze, type RunResult, runNet, type TaskState } from './run.js';
+import { searchState } from './search.js';
 
 /**
  * What a node of a round comes after and before of what can wait, a node that can wait with itself: nodes that have the
@@ -27,13 +28,20 @@ export interface Instant {
   readonly instance: number;
 }
 
+/** Two rounds in which either of two moments may come first. */
+export interface Meeting {
+  readonly at: readonly [Instant, Instant];
+  /** What runs until both may come; null where that took too long to look for. */
+  readonly run: Pick<RunResult, 'steps' | 'order'> | null;
+}
+
 /** What comes before what, in every schedule. */
 export interface Orders {
   moment(task: number, round: number, node: Node): Moment;
   /** Whether the first has run whenever the second one runs. */
   isBefore(first: Instant, second: Instant): boolean;
-  /** Two rounds in which either may come first; null where there are none. */
-  unordered(a: Moment, b: Moment): readonly [Instant, Instant] | null;
+  /** How two moments come in either order; null where they do not. */
+  unordered(a: Moment, b: Moment): Meeting | null;
   /** The moment in the steps that are looked at, or in its one round before them. */
   instants(moment: Moment): readonly Instant[];
 }
@@ -66,7 +74,8 @@ export function createOrders(context: VerifyContext, net: SyncNet): Orders {
     instants,
     unordered: (a, b) => {
       const [as, bs] = [instants(a), instants(b)];
-      return near(a, b).unordered(as, bs) === null ? null : whole.unordered(as, bs);
+      if (near(a, b).unordered(as, bs).length === 0) return null;
+      return meetingAt(net, whole.unordered(as, bs));
     },
   };
 }
@@ -85,10 +94,49 @@ function instantsOf({ tasks }: SyncNet, moment: Moment): Instant[] {
     .map((instance) => ({ moment, instance }));
 }
 
+/** States that are looked at for a schedule in which two meet. */
+const MOST_STATES = 5_000;
+
+/**
+ * The first of some instants that both come, with the room that buffers have. Where puts fight for room, two that nothing
+ * else orders may still never meet.
+ */
+function meetingAt(net: SyncNet, all: readonly (readonly [Instant, Instant])[]): Meeting | null {
+  for (const at of all) {
+    const freezes = freezesOf(at);
+    const isGoal = (tasks: readonly TaskState[]): boolean => at.every((instant) => hasCome(tasks, instant));
+    const run = runNet(net, { steps: STEPS, record: true, freezes });
+    if (isGoal(run.tasks)) return { at, run };
+    const found = searchState(net, { steps: STEPS, freezes, mostStates: MOST_STATES, isGoal });
+    if (found.kind === 'unknown') return { at, run: null };
+    if (found.kind === 'found') return { at, run: { steps: STEPS, order: found.order } };
+  }
+  return null;
+}
+
+/** Holds back two moments, which may be of one round. */
+function freezesOf([a, b]: readonly [Instant, Instant]): Freeze[] {
+  const [first, second] = [a, b].map(({ moment: { task, after }, instance }) => ({
+    ...{ task, instance },
+    blocked: after.slice(),
+  })) as [Freeze & { blocked: Bits }, Freeze & { blocked: Bits }];
+  if (first.task !== second.task || first.instance !== second.instance) return [first, second];
+  addBits(first.blocked, second.blocked);
+  return [first];
+}
+
+/** Whether all that comes before a moment has run, in its round or because that is over. */
+function hasCome(tasks: readonly TaskState[], { moment, instance }: Instant): boolean {
+  const state = tasks[moment.task];
+  if (state === undefined || state.instance < instance) return false;
+  return state.instance > instance || contains(state.fired, moment.before);
+}
+
 /** Questions about one net. */
 interface Questions {
   isBefore(first: Instant, second: Instant): boolean;
-  unordered(as: readonly Instant[], bs: readonly Instant[]): readonly [Instant, Instant] | null;
+  /** Those of which either may come first, as far as the room of contended buffers does not matter. */
+  unordered(as: readonly Instant[], bs: readonly Instant[]): readonly (readonly [Instant, Instant])[];
 }
 
 /**
@@ -108,20 +156,17 @@ function questions({ net, restrict }: NarrowNet): Questions {
     return tasks;
   };
   const mayPrecede = (first: Instant, second: Instant): boolean => {
-    const state = heldBack(second)[first.moment.task];
-    if (state === undefined || state.instance < first.instance) return false;
-    return state.instance > first.instance || contains(state.fired, restrict(first.moment).before);
+    const { before, after } = restrict(first.moment);
+    return hasCome(heldBack(second), { ...first, moment: { ...first.moment, before, after } });
   };
   return {
     isBefore: (first, second) => !mayPrecede(second, first),
-    unordered: (as, bs) => {
-      for (const a of as) {
-        for (const b of bs) {
-          if (a.moment.task === b.moment.task && a.instance !== b.instance) continue;
-          if (mayPrecede(a, b) && mayPrecede(b, a)) return [a, b];
-        }
-      }
-      return null;
-    },
+    unordered: (as, bs) =>
+      as.flatMap((a) =>
+        bs.flatMap((b): (readonly [Instant, Instant])[] => {
+          if (a.moment.task === b.moment.task && a.instance !== b.instance) return [];
+          return mayPrecede(a, b) && mayPrecede(b, a) ? [[a, b]] : [];
+        }),
+      ),
   };
 }
