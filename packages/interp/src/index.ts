@@ -4,6 +4,18 @@ export {
   type ClusterInterpreterOptions,
   createClusterInterpreter,
 } from './cluster-interpreter.js';
+export {
+  type Checker,
+  type Comparison,
+  type CrossCheckOptions,
+  type CrossCheckReport,
+  compareCluster,
+  crossCheck,
+  FAULT_KINDS,
+  type FaultCount,
+  type FaultKind,
+} from './cross-check/cross-check.js';
+export { type Replay, replay } from './cross-check/replay.js';
 export type { Named } from './feeds.js';
 export {
   createInterpreter,

@@ -12,6 +12,9 @@ import { areRacing, explore, type Findings } from './explore.js';
 import { replay } from './replay.js';
 import type { ClusterSpec } from './spec.js';
 
+// The verifier's proofs against all schedules: clusters are drawn, some of them faulty, and every order in which the
+// interpreter can run them is tried.
+
 /** What the checker and all schedules say of one cluster. */
 export interface Comparison {
   readonly seed: number;
@@ -41,13 +44,19 @@ const INVARIANTS: Readonly<Record<string, FaultKind>> = {
 /** States of one cluster that are looked at: those with more are drawn again. */
 const MOST_STATES = 6_000;
 
+/** What says which faults a cluster has. */
+export type Checker = (linked: LinkedModule) => readonly Violation[];
+
+const verifier: Checker = (linked) =>
+  verifyLinked(linked, builtinRegistry, { only: Object.keys(INVARIANTS) });
+
 /** Draws the cluster of a seed and compares; null where it has too many states. */
-export function compareCluster(seed: number): Comparison | null {
+export function compareCluster(seed: number, check: Checker = verifier): Comparison | null {
   const spec = drawCluster(seed);
   const linked = buildCluster(spec);
   const truth = truthOf(linked);
   if (truth === null) return null;
-  const found = verifyLinked(linked, builtinRegistry, { only: Object.keys(INVARIANTS) });
+  const found = check(linked);
   const reported = new Set(found.flatMap(({ invariant }) => INVARIANTS[invariant] ?? []));
   const there = kindsOf(truth);
   return {
@@ -109,4 +118,82 @@ function leadsTo(linked: LinkedModule, counterexample: Counterexample, kind: 'ha
   if (kind === 'hang') return deadlock !== null;
   const skew = skewOf(linked);
   return ready.some((a, i) => ready.slice(i + 1).some((b) => areRacing(a, b, skew)));
+}
+
+export interface CrossCheckOptions {
+  /** Clusters to compare. */
+  readonly count: number;
+  /** Seed of the first one; that of each further one is one more. */
+  readonly seed: number;
+  /** What is checked; the verifier when left out. */
+  readonly check?: Checker;
+  /** Told after each cluster. */
+  readonly onCluster?: (done: number) => void;
+}
+
+/** How often a fault was put in, and in how many of these clusters something then goes wrong. */
+export interface FaultCount {
+  readonly drawn: number;
+  readonly harmful: number;
+}
+
+export interface CrossCheckReport {
+  readonly clusters: number;
+  /** Clusters in which something goes wrong in some schedule. */
+  readonly faulty: number;
+  readonly byKind: ReadonlyMap<FaultKind, number>;
+  /** By what was done to them; empty for nothing. */
+  readonly byFault: ReadonlyMap<string, FaultCount>;
+  /** States of all clusters together. */
+  readonly states: number;
+  /** Clusters that were left out, since they have too many states. */
+  readonly tooLarge: number;
+  /** Counterexamples that led the interpreter to what they were said to. */
+  readonly replayed: number;
+  /** Comparisons that disagree. */
+  readonly failures: readonly Comparison[];
+}
+
+/** Draws and compares that many clusters. The same report for the same options. */
+export function crossCheck({ count, seed, check, onCluster }: CrossCheckOptions): CrossCheckReport {
+  const tally = new Tally();
+  for (let at = seed; tally.clusters < count; at++) {
+    tally.add(compareCluster(at, check));
+    onCluster?.(tally.clusters);
+  }
+  return tally;
+}
+
+class Tally implements CrossCheckReport {
+  clusters = 0;
+  faulty = 0;
+  states = 0;
+  tooLarge = 0;
+  replayed = 0;
+  readonly byKind = new Map<FaultKind, number>(FAULT_KINDS.map((kind) => [kind, 0]));
+  readonly byFault = new Map<string, FaultCount>();
+  readonly failures: Comparison[] = [];
+
+  add(comparison: Comparison | null): void {
+    if (comparison === null) {
+      this.tooLarge += 1;
+      return;
+    }
+    const { spec, truth, found, missed, false: wrong, unreplayed } = comparison;
+    const kinds = kindsOf(truth);
+    this.clusters += 1;
+    this.states += truth.states;
+    this.faulty += Math.min(1, kinds.size);
+    for (const kind of kinds) this.byKind.set(kind, (this.byKind.get(kind) ?? 0) + 1);
+    for (const fault of spec.faults.length === 0 ? [''] : new Set(spec.faults))
+      this.#count(fault, kinds.size > 0);
+    this.replayed +=
+      found.filter(({ counterexample }) => counterexample !== undefined).length - unreplayed.length;
+    if (missed.length + wrong.length + unreplayed.length > 0) this.failures.push(comparison);
+  }
+
+  #count(fault: string, isHarmful: boolean): void {
+    const { drawn, harmful } = this.byFault.get(fault) ?? { drawn: 0, harmful: 0 };
+    this.byFault.set(fault, { drawn: drawn + 1, harmful: harmful + (isHarmful ? 1 : 0) });
+  }
 }

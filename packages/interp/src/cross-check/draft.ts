@@ -1,3 +1,4 @@
+import type { Random } from './random.js';
 import type { Act, BufferSpec, ClusterSpec, RoundName, Step, WorkerSpec } from './spec.js';
 
 type Places = readonly number[];
@@ -29,6 +30,7 @@ export class ClusterDraft {
   readonly workers: readonly WorkerDraft[];
   readonly buffers = new Map<string, BufferSpec>();
   readonly barriers = new Map<string, number>();
+  readonly variables = new Set<string>();
 
   constructor(servers: number, workers: number) {
     this.servers = servers;
@@ -45,8 +47,11 @@ export class ClusterDraft {
     return name;
   }
 
-  /** A variable, which the first worker initialises. */
-  variable(name: string): string {
+  /** A variable, which the first worker initialises: a new one of that name, or one that is there already. */
+  variable(name: string, random: Random): string {
+    const known = random.chance(0.3) ? random.pick([...this.variables]) : undefined;
+    if (known !== undefined) return known;
+    this.variables.add(name);
     this.workers[0]?.add('init', { kind: 'assign', variable: name });
     return name;
   }
@@ -76,6 +81,6 @@ export class ClusterDraft {
 
   spec(): ClusterSpec {
     const { servers, buffers, barriers } = this;
-    return { servers, workers: this.workers.map(({ spec }) => spec), buffers, barriers, fault: null };
+    return { servers, workers: this.workers.map(({ spec }) => spec), buffers, barriers, faults: [] };
   }
 }

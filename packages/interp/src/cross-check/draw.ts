@@ -14,8 +14,24 @@ export function drawCluster(seed: number): ClusterSpec {
   const draft = new ClusterDraft(random.below(3), workers);
   const count = workers === 3 ? 1 : 1 + random.below(2);
   for (let i = 0; i < count; i++) random.pick(PATTERNS)?.(draft, 'pqr'.charAt(i), random);
+  if (random.chance(0.2)) addAccess(draft, random);
   const sound = withEdges(draft.spec(), random);
-  return random.chance(FAULTY) ? withFault(sound, random) : sound;
+  if (!random.chance(FAULTY)) return sound;
+  const faulty = withFault(sound, random);
+  return random.chance(0.2) ? withFault(faulty, random) : faulty;
+}
+
+/** Reads or updates a variable somewhere. */
+function addAccess({ workers, variables }: ClusterDraft, random: Random): void {
+  const worker = random.pick(workers);
+  const variable = random.pick([...variables]);
+  if (worker === undefined || variable === undefined) return;
+  const places = worker.lists.step.length;
+  worker.add(
+    'step',
+    { kind: random.chance(0.7) ? 'read' : 'add', variable },
+    places === 0 ? [] : [random.below(places)],
+  );
 }
 
 /** Edges between patterns, as models have them. */
@@ -31,7 +47,7 @@ function withFault(spec: ClusterSpec, random: Random): ClusterSpec {
   for (let turn = 0; turn < 10; turn++) {
     const [name, fault] = random.pick([...FAULTS]) ?? [];
     const found = fault?.(spec, random) ?? null;
-    if (found !== null && name !== undefined) return { ...found, fault: name };
+    if (found !== null && name !== undefined) return { ...found, faults: [...spec.faults, name] };
   }
   return spec;
 }

@@ -31,8 +31,8 @@ export function explore(linked: LinkedModule, options: ExploreOptions): Findings
   const seen = new Set<string>();
   const found = { hangs: false, races: false, unfilled: false };
   const open: Programs[] = [beginPrograms(createClusterStepper(linked), options.steps)];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const state = ranCalm(next, options.races);
+  for (let begun = open.pop(); begun !== undefined; begun = open.pop()) {
+    const state = ranCalm(begun, options.races);
     const key = keyOfPrograms(state);
     if (seen.has(key)) continue;
     if (seen.size === options.mostStates) return null;
@@ -42,9 +42,10 @@ export function explore(linked: LinkedModule, options: ExploreOptions): Findings
     if (options.races && hasRace(ready, options.skew)) found.races = true;
     if (state.stepper.waiting().some(({ node }) => node.op === 'Unstage')) found.unfilled = true;
     for (const choice of ready.keys()) {
-      const copy = copyPrograms(state);
-      copy.stepper.fire(choice);
-      open.push(goOn(copy));
+      // The state itself serves the last choice.
+      const next = choice < ready.length - 1 ? copyPrograms(state) : state;
+      next.stepper.fire(choice);
+      open.push(goOn(next));
     }
   }
   return { ...found, states: seen.size };

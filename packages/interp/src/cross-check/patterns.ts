@@ -10,7 +10,7 @@ export type Pattern = (draft: ClusterDraft, name: string, random: Random) => rea
 /** Of synchronous `parameter_server`: all read, then all update, then all begin the next step. */
 const gated: Pattern = (draft, name, random) => {
   const style = styleOf(random);
-  const variable = draft.variable(`${name}v`);
+  const variable = draft.variable(`${name}v`, random);
   return draft.workers.map((worker) => {
     const read = worker.add('step', { kind: 'read', variable });
     const gate = draft.wait(`${name}gate`, style, worker, 'step', [read]);
@@ -22,7 +22,7 @@ const gated: Pattern = (draft, name, random) => {
 /** Of `distributed_replicated`: all update, then all read, then all begin the next step. */
 const shadowed: Pattern = (draft, name, random) => {
   const style = styleOf(random);
-  const variable = draft.variable(`${name}v`);
+  const variable = draft.variable(`${name}v`, random);
   return draft.workers.map((worker) => {
     if (random.chance(0.5)) worker.add('postInit', { kind: 'read', variable });
     const update = worker.add('step', { kind: 'add', variable });
@@ -35,7 +35,7 @@ const shadowed: Pattern = (draft, name, random) => {
 /** All copy what they start from before any begins to train. */
 const started: Pattern = (draft, name, random) => {
   const style = styleOf(random);
-  const variable = draft.variable(`${name}v`);
+  const variable = draft.variable(`${name}v`, random);
   return draft.workers.map((worker) => {
     const read = worker.add('postInit', { kind: 'read', variable });
     draft.wait(`${name}start`, style, worker, 'postInit', [read]);
@@ -45,7 +45,7 @@ const started: Pattern = (draft, name, random) => {
 
 /** Asynchronous: all wait for each other once, and then read and update as they like. */
 const free: Pattern = (draft, name, random) => {
-  const variable = draft.variable(`${name}v`);
+  const variable = draft.variable(`${name}v`, random);
   const style = styleOf(random);
   return draft.workers.map((worker) => {
     draft.wait(`${name}begin`, style, worker, 'barrier', []);
@@ -56,7 +56,7 @@ const free: Pattern = (draft, name, random) => {
 
 /** One writes and hands over, the next one reads and hands back, with some tuples under way. */
 const handedOver: Pattern = (draft, name, random) => {
-  const variable = draft.variable(`${name}v`);
+  const variable = draft.variable(`${name}v`, random);
   const capacity = 1 + random.below(2);
   const [there, back] = [draft.queue(`${name}there`, capacity), draft.queue(`${name}back`, capacity)];
   const writer = draft.workers[0] as WorkerDraft;
@@ -88,7 +88,7 @@ const gathered: Pattern = (draft, name, random) => {
 
 /** Each worker stages what it reads, and perhaps what it computes from that, and takes both a step later. */
 const staged: Pattern = (draft, name, random) => {
-  const variable = draft.variable(`${name}v`);
+  const variable = draft.variable(`${name}v`, random);
   const first = draft.area(`${name}a`, 2);
   const second = random.chance(0.4) ? draft.area(`${name}b`, 2) : null;
   const some = random.chance(0.5) ? draft.workers : draft.workers.slice(0, 1);

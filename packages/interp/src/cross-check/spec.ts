@@ -40,8 +40,8 @@ export interface ClusterSpec {
   readonly buffers: ReadonlyMap<string, BufferSpec>;
   /** Barriers with their parties. */
   readonly barriers: ReadonlyMap<string, number>;
-  /** The fault that was put in; null for none. It need not do harm. */
-  readonly fault: string | null;
+  /** What was done to it to break it. It need not do harm. */
+  readonly faults: readonly string[];
 }
 
 export const ROUNDS = ['init', 'postInit', 'barrier', 'step'] as const;

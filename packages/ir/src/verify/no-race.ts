@@ -31,14 +31,18 @@ export const noRace: Invariant = {
   check: (context) => {
     const byVariable = variableAccesses(context);
     if (byVariable.size === 0) return [];
-    const pairs = distinct(context.rounds().flatMap((round) => roundPairs(context, round, byVariable)));
     const graph = numberGraph(context.order(), context.position());
-    const races = unconnected(graph, pairs).flatMap((pair) => {
+    const pairs = context.rounds().flatMap((round) => roundPairs(context, round, byVariable));
+    const apart = new Set(unconnected(graph, distinct(pairs)).map(pairKey));
+    const open = pairs.filter((pair) => apart.has(pairKey(pair)));
+    const races = unconnected(graph, widened(context, open, byVariable)).flatMap((pair) => {
       const meeting = meetingOf(context, pair);
       return meeting === null ? [] : [{ pair, meeting }];
     });
     const detailed = examples(context.module.graph);
-    return races.map(({ pair, meeting }, i) => race(context, pair, i < detailed ? meeting : 'unknown'));
+    return onceEach(races).map(({ pair, meeting }, i) =>
+      race(context, pair, i < detailed ? meeting : 'unknown'),
+    );
   },
 };
 
@@ -47,6 +51,58 @@ interface AccessPair extends Pair {
   readonly before: Access;
   readonly after: Access;
   readonly round: RoundView;
+}
+
+interface Race {
+  readonly pair: AccessPair;
+  readonly meeting: Meeting | 'unknown';
+}
+
+/** Accesses of one variable in a round of which all pairs are looked at. */
+const MOST_ACCESSES = 200;
+
+/**
+ * Where something in the round can wait, all pairs of a variable of which one is left open: what waits may order two the
+ * other way round than they stand in the order, and then says nothing of a third.
+ */
+function widened(
+  context: VerifyContext,
+  open: readonly AccessPair[],
+  byVariable: ReadonlyMap<ResourceId, readonly Access[]>,
+): AccessPair[] {
+  const seen = new Set<string>();
+  return open.flatMap((pair) => {
+    const { round, before } = pair;
+    const accesses = (byVariable.get(before.resource.id) ?? []).filter(({ node }) =>
+      round.nodes.has(node.id),
+    );
+    if (!canWait(context, round) || accesses.length > MOST_ACCESSES) return [pair];
+    const key = `${round.task} ${round.entry} ${round.round} ${before.resource.id}`;
+    if (seen.has(key)) return [];
+    seen.add(key);
+    return allPairs(context, round, accesses);
+  });
+}
+
+function canWait(context: VerifyContext, { task, entry, round }: RoundView): boolean {
+  const { rounds = [] } = context.net().tasks[task] ?? {};
+  return rounds.some(
+    ({ view, transitions }) => view.entry === entry && view.round === round && transitions.length > 0,
+  );
+}
+
+function allPairs(context: VerifyContext, round: RoundView, accesses: readonly Access[]): AccessPair[] {
+  return accesses.flatMap((before, i) =>
+    accesses.slice(i + 1).flatMap((after): AccessPair[] => {
+      const bothRead = before.effect === 'read' && after.effect === 'read';
+      return bothRead || before.node === after.node ? [] : [pairOf(context, round, before, after)];
+    }),
+  );
+}
+
+function pairOf(context: VerifyContext, round: RoundView, before: Access, after: Access): AccessPair {
+  const position = context.position();
+  return { from: place(position, before.node), to: place(position, after.node), before, after, round };
 }
 
 /**
@@ -89,12 +145,9 @@ function roundPairs(
   round: RoundView,
   byVariable: ReadonlyMap<ResourceId, readonly Access[]>,
 ): AccessPair[] {
-  const position = context.position();
   const pairs: AccessPair[] = [];
   const add = (before: Access, after: Access): void => {
-    if (before.node === after.node) return;
-    const [from, to] = [place(position, before.node), place(position, after.node)];
-    pairs.push({ from, to, before, after, round });
+    if (before.node !== after.node) pairs.push(pairOf(context, round, before, after));
   };
   for (const accesses of byVariable.values()) {
     let write: Access | null = null;
@@ -113,14 +166,17 @@ function roundPairs(
   return pairs;
 }
 
+const pairKey = ({ from, to }: Pair): string => `${from} ${to}`;
+
 /** Each pair once, though several rounds may ask for it. */
 function distinct(pairs: readonly AccessPair[]): AccessPair[] {
-  const seen = new Map<string, AccessPair>();
-  for (const pair of pairs) {
-    const key = `${pair.from} ${pair.to}`;
-    if (!seen.has(key)) seen.set(key, pair);
-  }
-  return [...seen.values()];
+  return [...new Map(pairs.map((pair) => [pairKey(pair), pair])).values()];
+}
+
+/** Each race once, in the first of the rounds that have it. */
+function onceEach(races: readonly Race[]): Race[] {
+  const seen = new Set<string>();
+  return races.filter(({ pair }) => seen.size < seen.add(pairKey(pair)).size);
 }
 
 function race(

@@ -3,7 +3,7 @@ import type { Node, NodeId, ResourceId, TensorRef } from '../../graph.js';
 import { sameShape } from '../../shape.js';
 import { shownNode, type VerifyContext } from '../invariant.js';
 import type { Copies, PlacedAccess } from './copies.js';
-import { versionOf } from './versions.js';
+import { type Version, versionOf } from './versions.js';
 
 /** Two tensors that are to have the same value. */
 type Pair = readonly [TensorRef, TensorRef];
@@ -28,7 +28,7 @@ interface Frame {
   readonly accesses: ReadonlyMap<ResourceId, readonly PlacedAccess[]>;
   readonly collectives: ReadonlyMap<string, readonly Node[]>;
   /** What has been found of reads. */
-  readonly versions: Map<NodeId, string | null>;
+  readonly versions: Map<NodeId, Version | null>;
 }
 
 export function createEquality(
@@ -41,7 +41,7 @@ export function createEquality(
       [first, ...others].map(({ variable }) => [variable.id, first.variable.id] as const),
     ),
   );
-  const [collectives, versions] = [collectivesIn(context), new Map<NodeId, string | null>()];
+  const [collectives, versions] = [collectivesIn(context), new Map<NodeId, Version | null>()];
   const differ = (areEqual: boolean): WritesDiffer => {
     const frame: Frame = { context, classes, areEqual, accesses, collectives, versions };
     const known = new Set<string>();
@@ -155,20 +155,14 @@ function readsDiffer(frame: Frame, a: Node, b: Node): string | null {
   const copies = frame.areEqual ? frame.classes.get(x) : undefined;
   if (b.op !== a.op || (x !== y && (copies === undefined || copies !== frame.classes.get(y))))
     return `${both} read different variables`;
-  const [seen, also] = [versionText(frame, a), versionText(frame, b)];
+  const [seen, also] = [versionAt(frame, a), versionAt(frame, b)];
   if (seen === null || also === null) return `what ${both} see of updates depends on the schedule`;
   // Of two copies each has writes of its own: they are shown to be equal in turn, so that counts are enough.
-  const same = x === y ? seen === also : countOf(seen) === countOf(also);
+  const same = x === y ? seen.all === also.all : seen.inStep === also.inStep;
   return same ? null : `${both} see different updates`;
 }
 
-const countOf = (version: string): string =>
-  version
-    .split(' ')
-    .map((part) => part.slice(part.indexOf(':') + 1))
-    .join();
-
-function versionText({ context, accesses, versions }: Frame, node: Node): string | null {
+function versionAt({ context, accesses, versions }: Frame, node: Node): Version | null {
   const known = versions.get(node.id);
   if (known !== undefined) return known;
   const all = accesses.get(node.resources[0] ?? 'r0') ?? [];

@@ -2,19 +2,28 @@ import type { VerifyContext } from '../invariant.js';
 import type { Instant } from '../net/orders.js';
 import type { PlacedAccess } from './copies.js';
 
-/**
- * Which writes of a variable a read sees, in text that is equal for reads that see the same ones; null where that is a
- * matter of the schedule. `accesses` are all of the variable.
- */
+/** What a read sees of the writes of a variable. */
+export interface Version {
+  /** Equal for two reads of the variable that see the same writes. */
+  readonly all: string;
+  /** Equal for reads of two copies that see as many of the writes of a step. */
+  readonly inStep: string;
+}
+
+/** What a read sees; null where that is a matter of the schedule. `accesses` are all of the variable. */
 export function versionOf(
   context: VerifyContext,
   accesses: readonly PlacedAccess[],
   read: PlacedAccess,
-): string | null {
+): Version | null {
   const seen = accesses
     .filter(({ effect }) => effect === 'write')
-    .map((write) => `${write.node.id}:${seenBy(context, write, read)}`);
-  return seen.some((text) => text.endsWith('null')) ? null : seen.join(' ');
+    .map((write) => ({ write, sees: seenBy(context, write, read) }));
+  if (seen.some(({ sees }) => sees === null)) return null;
+  return {
+    all: seen.map(({ write, sees }) => `${write.node.id}:${sees}`).join(),
+    inStep: seen.flatMap(({ write, sees }) => (write.inStep ? [sees] : [])).join(),
+  };
 }
 
 /** `this` where the read sees the write of its own step, `last` where it sees that of the step before. */
