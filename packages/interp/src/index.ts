@@ -15,6 +15,7 @@ export {
   type FaultCount,
   type FaultKind,
 } from './cross-check/cross-check.js';
+export type { ProgramFeeds } from './cross-check/program.js';
 export { type Replay, replay } from './cross-check/replay.js';
 export type { Named } from './feeds.js';
 export {

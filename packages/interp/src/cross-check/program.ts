@@ -1,5 +1,6 @@
-import { BEFORE_STEPS, type EntryName, type LinkedModule } from '@placewright/ir';
+import { BEFORE_STEPS, type EntryName, type LinkedModule, type TensorValue } from '@placewright/ir';
 import type { ClusterStepper } from '../cluster.js';
+import type { Named } from '../feeds.js';
 
 /** How far a task is in what it runs: what comes before its first step, then so many steps. */
 interface Progress {
@@ -8,17 +9,25 @@ interface Progress {
   readonly run: number;
 }
 
+/** What an entry of a task is fed. */
+export type ProgramFeeds = (task: number, entry: EntryName) => Named<TensorValue>;
+
 /** The tasks of a stepper, each with its program: when a run is done, the next one is begun. */
 export interface Programs {
   readonly stepper: ClusterStepper;
+  readonly feeds: ProgramFeeds;
   readonly lists: readonly (readonly EntryName[])[];
   readonly progress: readonly (Progress | null)[];
 }
 
 /** Begins all tasks, each to take that many steps; the others when the first one has run its `init`. */
-export function beginPrograms(stepper: ClusterStepper, steps: number): Programs {
+export function beginPrograms(
+  stepper: ClusterStepper,
+  steps: number,
+  feeds: ProgramFeeds = () => ({}),
+): Programs {
   const lists = stepper.linked.tasks.map((task) => programOf(task, steps));
-  return goOn({ stepper, lists, progress: lists.map(() => null) });
+  return goOn({ stepper, feeds, lists, progress: lists.map(() => null) });
 }
 
 function programOf({ entries }: LinkedModule['tasks'][number], steps: number): EntryName[] {
@@ -28,7 +37,7 @@ function programOf({ entries }: LinkedModule['tasks'][number], steps: number): E
 
 /** Begins what can be begun, now that a run may be done. */
 export function goOn(programs: Programs): Programs {
-  const { stepper, lists } = programs;
+  const { stepper, feeds, lists } = programs;
   const progress = programs.progress.slice();
   for (let changed = true; changed; ) {
     changed = false;
@@ -43,11 +52,11 @@ export function goOn(programs: Programs): Programs {
       failed(stepper, now);
       const at = now === null ? 0 : now.at + 1;
       const entry = list[at];
-      progress[task] = { at, run: entry === undefined ? -1 : stepper.start(task, entry) };
+      progress[task] = { at, run: entry === undefined ? -1 : stepper.start(task, entry, feeds(task, entry)) };
       changed = true;
     });
   }
-  return { stepper, lists, progress };
+  return { stepper, feeds, lists, progress };
 }
 
 function mayBegin(lists: Programs['lists'], progress: Programs['progress'], task: number): boolean {
@@ -65,8 +74,8 @@ export function allDone({ lists, progress }: Programs): boolean {
   return progress.every((now, task) => now !== null && now.at >= (lists[task]?.length ?? 0));
 }
 
-export function copyPrograms({ stepper, lists, progress }: Programs): Programs {
-  return { stepper: stepper.clone(), lists, progress };
+export function copyPrograms(programs: Programs): Programs {
+  return { ...programs, stepper: programs.stepper.clone() };
 }
 
 export function keyOfPrograms({ stepper, progress }: Programs): string {

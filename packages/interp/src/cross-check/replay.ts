@@ -2,7 +2,7 @@ import type { Counterexample, LinkedModule } from '@placewright/ir';
 import { nodeName } from '@placewright/ir';
 import type { ReadyNode } from '../cluster.js';
 import { createClusterStepper } from '../stepper.js';
-import { beginPrograms, goOn, type Programs } from './program.js';
+import { beginPrograms, goOn, type ProgramFeeds, type Programs } from './program.js';
 
 /** Where a replayed counterexample has led. */
 export interface Replay {
@@ -14,9 +14,9 @@ export interface Replay {
   readonly ready: readonly ReadyNode[];
 }
 
-/** Leads the interpreter along a counterexample. */
-export function replay(linked: LinkedModule, { steps, order }: Counterexample): Replay {
-  let programs = beginPrograms(createClusterStepper(linked), steps);
+/** Leads the interpreter along a counterexample; entries that are fed need `feeds`. Throws PW_FEED_*, PW_KERNEL_MISSING. */
+export function replay(linked: LinkedModule, { steps, order }: Counterexample, feeds?: ProgramFeeds): Replay {
+  let programs = beginPrograms(createClusterStepper(linked), steps, feeds);
   for (const name of order) {
     const choice = choiceOf(linked, programs, name);
     if (choice < 0) return { stuckAt: name, deadlock: null, ready: programs.stepper.ready() };

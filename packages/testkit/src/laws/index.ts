@@ -6,6 +6,7 @@ import type { Law } from './law.js';
 import { liveLaw } from './live.js';
 import { meaningLaw } from './meaning.js';
 import { initialCopyLaw, placementLaw, transferLaw } from './placement.js';
+import { proofsLaw } from './proofs.js';
 import { scheduleLaw } from './schedule.js';
 import { stagingLaw } from './staging.js';
 import { trafficLaw } from './traffic.js';
@@ -20,6 +21,7 @@ export const LAWS: readonly Law[] = [
   stagingLaw,
   trafficLaw,
   workersLaw,
+  proofsLaw,
   meaningLaw,
   contractLaw,
   scheduleLaw,
