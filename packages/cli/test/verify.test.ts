@@ -91,3 +91,94 @@ describe('an op that is not declared', () => {
     expect((await placewright('verify', at('lowered.pw'), '--strict')).code).toBe(0);
   });
 });
+
+describe('the files of several tasks', () => {
+  const cluster = [
+    '--ps-hosts',
+    'a:1',
+    '--worker-hosts',
+    'b:1,c:1',
+    '--job-name',
+    'worker',
+    '--num-gpus',
+    '1',
+  ];
+  const files = [0, 1].map((task) => at(`worker${task}.pw`));
+
+  beforeAll(async () => {
+    for (const [task, file] of files.entries()) {
+      const model = ['--model', 'tiny', '--variable-update', 'parameter_server'];
+      await placewright('compile', ...model, ...cluster, '--task-index', String(task), '--out', file);
+    }
+  });
+
+  /** The second worker, which updates one variable without waiting for the first one to have read. */
+  function ungated(): string {
+    const text = readFileSync(files[1] ?? '', 'utf8');
+    const gate = /^%(n\d+) = NoOp\(.*"barrier\/gate_updates_"/m.exec(text)?.[1];
+    const file = at('ungated.pw');
+    writeFileSync(file, text.replace(new RegExp(`(ResourceApply.*), \\^%${gate}\\b`), '$1'));
+    expect(readFileSync(file, 'utf8')).not.toBe(text);
+    return file;
+  }
+
+  it('are linked and checked together', async () => {
+    const { code, out } = await placewright('verify', ...files);
+    expect(code).toBe(0);
+    expect(out).toMatch(/worker0\.pw, .*worker1\.pw: \d+ nodes, all invariants hold/);
+    expect(out).not.toContain('name the files of all of them');
+    const found = await json<{ files: string[]; valid: boolean }>('verify', ...files, '--json');
+    expect(found).toMatchObject({ files, valid: true });
+  });
+
+  it('say when one of them is alone', async () => {
+    const { code, out } = await placewright('verify', files[0] ?? '');
+    expect(code).toBe(0);
+    expect(out).toContain('one of 2 tasks: name the files of all of them to check them together');
+  });
+
+  it('race where one does not wait, with what mends it and the schedule that leads there', async () => {
+    const both = [files[0] ?? '', ungated()];
+    expect((await placewright('verify', both[1] ?? '')).code).toBe(0);
+    const { code, err } = await placewright('verify', ...both);
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /no-race-across-tasks: the read by "worker_0\/.*" .* in the step of worker 0 and the update by/,
+    );
+    expect(err).toMatch(/do: add the control edge \^%n\d+ to "worker_1\/update/);
+    expect(err).toMatch(/schedule: \d+ nodes \(…, .*\), then .* or .* may run first; all of it with --json/);
+    const { out } = await placewright('verify', ...both, '--json');
+    const [first] = JSON.parse(out).violations;
+    expect(first.counterexample).toMatchObject({ steps: 3, next: [expect.any(String), expect.any(String)] });
+  });
+
+  it('must be one of each task', async () => {
+    const { code, err } = await placewright('verify', files[0] ?? '', files[0] ?? '');
+    expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining('PW_LINK_TWICE') });
+  });
+});
+
+describe('verify --cross-check', () => {
+  it('compares the proofs with all schedules', async () => {
+    const { code, out } = await placewright('verify', '--cross-check', '12', '--seed', '3');
+    expect(code).toBe(0);
+    expect(out).toMatch(/^12 clusters, all schedules of each: \d+ states/);
+    expect(out).toMatch(/\n {2}\d+ faulty: \d+ hang, \d+ race, \d+ unfilled\n/);
+    expect(out).toMatch(/\n0 missed, 0 false\n$/);
+  });
+
+  it('prints JSON', async () => {
+    const found = await json<Record<string, unknown>>('verify', '--cross-check', '3', '--json');
+    expect(found).toMatchObject({ seed: 1, clusters: 3, missed: 0, false: 0, unreplayed: 0, failures: [] });
+  });
+
+  it.each([
+    [['--cross-check', '0'], 'PW_OPTION_VALUE'],
+    [['--cross-check', '1e3'], 'PW_OPTION_VALUE'],
+    [['--cross-check', '3', '--seed', '-1'], 'PW_OPTION_VALUE'],
+    [['x.pw', '--cross-check', '3'], 'PW_OPTION_CONFLICT'],
+  ])('refuses %j', async (args, code) => {
+    const result = await placewright('verify', ...args);
+    expect({ code: result.code, err: result.err }).toEqual({ code: 2, err: expect.stringContaining(code) });
+  });
+});

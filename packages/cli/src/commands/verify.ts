@@ -4,6 +4,9 @@ import {
   excerptAround,
   formatError,
   INVARIANTS,
+  jobTasks,
+  type LinkedModule,
+  link,
   type Module,
   type OpaqueOp,
   opaqueOps,
@@ -11,15 +14,17 @@ import {
   type VerifyOptions,
   type Violation,
   verify,
+  verifyLinked,
   visible,
 } from '@placewright/ir';
 import type { Command } from 'commander';
-import { EXIT } from '../errors.js';
+import { EXIT, usageError } from '../errors.js';
 import { type Io, printJson, printLine } from '../io.js';
 import { readModule } from '../module-files.js';
 import { plural } from '../ui/numbers.js';
 import { hanging } from '../ui/table.js';
 import { type CommandContext, createCommand } from './command.js';
+import { agrees, crossCheckJson, printCrossCheck, runCrossCheck } from './cross-check.js';
 
 /** Violations that are printed; a broken file can have one for each node. */
 const SHOWN = 20;
@@ -28,6 +33,8 @@ interface Flags {
   readonly json?: boolean;
   readonly only?: string;
   readonly strict?: boolean;
+  readonly crossCheck?: string;
+  readonly seed?: string;
 }
 
 /** `placewright verify`. */
@@ -39,18 +46,69 @@ export function verifyCommand({ io, finish }: CommandContext): Command {
     ],
     ['placewright verify lenet.pw --json', 'the breaches as JSON'],
     ['placewright verify lenet.pw --only no-race,types-match', 'some invariants, and those that they need'],
+    ['placewright verify worker0.pw worker1.pw', 'all workers of a cluster, together'],
+    [
+      'placewright verify --cross-check 1000',
+      'the proofs themselves, against all schedules of small clusters',
+    ],
   ])
-    .argument('<file>', 'a text form (its constants are read from FILE.constants), or a .json file')
+    .argument(
+      '[files...]',
+      'text forms (their constants are read from FILE.constants), or .json files; of several, all tasks of a cluster',
+    )
     .option('--only <names>', `check these, comma between them; ${CLAIMED}: those that the file says hold`)
     .option('--strict', 'an op that is not declared is an error')
+    .option('--cross-check <count>', 'draw that many small clusters, run every schedule, and compare')
+    .option('--seed <number>', 'seed of the first one that is drawn (default: 1)')
     .option('--json', 'print JSON')
     .addHelpText('after', AFTERWORD)
-    .action((file: string, flags: Flags) => {
-      const found = inspect(readModule(file), flags);
-      if (flags.json) printJson(io.stdout, inspectionJson(file, found));
-      else print(io, file, found);
-      finish(found.valid ? EXIT.ok : EXIT.user);
+    .action((files: readonly string[], flags: Flags) => {
+      const isValid =
+        flags.crossCheck === undefined ? verifyFiles(io, files, flags) : compare(io, files, flags);
+      finish(isValid ? EXIT.ok : EXIT.user);
     });
+}
+
+/** Throws PW_USAGE_ARGUMENT, PW_INVARIANT_UNKNOWN, PW_LINK_*, and what reading a file does. */
+function verifyFiles(io: Io, files: readonly string[], flags: Flags): boolean {
+  if (files.length === 0) {
+    throw usageError(
+      'PW_USAGE_ARGUMENT',
+      'verify needs a file, or --cross-check',
+      'name a text form; placewright verify --help shows more',
+    );
+  }
+  const modules = files.map(readModule);
+  const [first] = modules as [Module, ...Module[]];
+  const found = modules.length === 1 ? inspect(first, flags) : inspectLinked(link(modules), flags);
+  if (flags.json) printJson(io.stdout, inspectionJson(files, found));
+  else print(io, files, found);
+  return found.valid;
+}
+
+/** Throws PW_OPTION_CONFLICT, PW_OPTION_VALUE. */
+function compare(io: Io, files: readonly string[], flags: Flags): boolean {
+  if (files.length > 0) {
+    throw usageError('PW_OPTION_CONFLICT', '--cross-check draws its own clusters', 'name no files with it');
+  }
+  const count = wholeNumber('--cross-check', flags.crossCheck ?? '', 1);
+  const seed = wholeNumber('--seed', flags.seed ?? '1', 0);
+  const report = runCrossCheck(io, count, seed, flags.json === true);
+  if (flags.json) printJson(io.stdout, crossCheckJson(report, seed));
+  else printCrossCheck(io, report);
+  return agrees(report);
+}
+
+const LARGEST = 1_000_000_000;
+
+function wholeNumber(option: string, text: string, least: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least && value <= LARGEST) return value;
+  throw usageError(
+    'PW_OPTION_VALUE',
+    `${option} cannot be ${JSON.stringify(text)}`,
+    `give a whole number from ${least} to ${LARGEST}`,
+  );
 }
 
 /** How many invariants every lowered graph fulfils; some strategies promise more. */
@@ -63,6 +121,10 @@ const AFTERWORD = `
 A lowered graph is checked against all invariants, whatever it says of itself;
 one that has no cluster yet against those that it says hold, and those that
 always do.
+
+Files of several tasks are linked, and checked together: whether what they share
+races, and whether any schedule of them all hangs. The file of one task is taken
+to be answered by the others.
 
 Exit codes: 0 all that was checked holds, 1 something is broken or the file
 cannot be read.`;
@@ -79,9 +141,22 @@ interface Inspection {
 }
 
 /** Throws PW_INVARIANT_UNKNOWN. */
-function inspect(module: Module, { only, strict = false }: Flags): Inspection {
+function inspect(module: Module, flags: Flags): Inspection {
+  return inspection(module, flags, (options) => verify(module, builtinRegistry, options));
+}
+
+/** Throws PW_INVARIANT_UNKNOWN. */
+function inspectLinked(linked: LinkedModule, flags: Flags): Inspection {
+  return inspection(linked.module, flags, (options) => verifyLinked(linked, builtinRegistry, options));
+}
+
+function inspection(
+  module: Module,
+  { only, strict = false }: Flags,
+  check: (options: VerifyOptions) => Violation[],
+): Inspection {
   const options = choice(module, only);
-  const violations = verify(module, builtinRegistry, options);
+  const violations = check(options);
   const opaque = opaqueOps(module, builtinRegistry);
   const checked = chosenInvariants(module, options).map(({ name }) => name);
   const valid = violations.length === 0 && !(strict && opaque.length > 0);
@@ -95,28 +170,40 @@ function choice(module: Module, only: string | undefined): VerifyOptions {
   return { only: names.filter((name) => name !== '') };
 }
 
-function inspectionJson(file: string, { module, checked, violations, opaque, valid }: Inspection) {
-  return { file, nodes: module.graph.nodes.size, valid, checked, violations, opaqueOps: opaque };
+function inspectionJson(
+  files: readonly string[],
+  { module, checked, violations, opaque, valid }: Inspection,
+) {
+  const [file] = files;
+  const which = files.length === 1 ? { file } : { files };
+  return { ...which, nodes: module.graph.nodes.size, valid, checked, violations, opaqueOps: opaque };
 }
 
-function print(io: Io, file: string, found: Inspection): void {
+function print(io: Io, files: readonly string[], found: Inspection): void {
   const { module, violations, checked, valid } = found;
   for (const violation of violations.slice(0, SHOWN)) printLine(io.stderr, violationText(module, violation));
   const rest = violations.length - SHOWN;
   if (rest > 0) printLine(io.stderr, `and ${rest} more`);
   printOpaque(io, found);
-  const size = `${visible(file)}: ${plural(module.graph.nodes.size, 'node')}`;
+  const size = `${visible(files.join(', '))}: ${plural(module.graph.nodes.size, 'node')}`;
   const which =
     checked.length >= EVERYWHERE
       ? 'all invariants hold'
       : plural(checked.length, 'invariant holds', 'invariants hold');
   const list = hanging('  checked: ', checked.join(', '), io.stdout.columns);
   if (violations.length === 0) {
-    printLine(valid ? io.stdout : io.stderr, `${size}, ${which}\n${list}`);
+    printLine(valid ? io.stdout : io.stderr, `${size}, ${which}\n${list}${aloneText(module, files)}`);
     return;
   }
   printLine(io.stderr, `${size}, ${plural(violations.length, 'breach', 'breaches')}\n${list}`);
   printClaim(io, found);
+}
+
+/** What the file of one of several tasks leaves open. */
+function aloneText({ task, cluster }: Module, { length }: readonly string[]): string {
+  const count = task === null || cluster === null ? 1 : jobTasks(cluster, task.job).length;
+  if (length > 1 || count < 2) return '';
+  return `\n  one of ${count} tasks: name the files of all of them to check them together`;
 }
 
 /** The ops that no engine can run. */
@@ -142,8 +229,23 @@ function printClaim(io: Io, { module, violations }: Inspection): void {
   );
 }
 
-function violationText(module: Module, { invariant, message, hint, subject, name }: Violation): string {
+function violationText(module: Module, violation: Violation): string {
+  const { invariant, message, hint, subject, name } = violation;
   const excerpt = subject?.startsWith('n') ? excerptAround(module, subject as `n${number}`, 1) : [];
   const where = { excerpt, ...(name === null ? {} : { node: name }) };
-  return formatError(new PlacewrightError('PW_INVARIANT', `${invariant}: ${message}`, { where, hint }));
+  const text = formatError(new PlacewrightError('PW_INVARIANT', `${invariant}: ${message}`, { where, hint }));
+  return `${text}${counterexampleText(violation)}`;
+}
+
+/** The last nodes of a counterexample that are named. */
+const LAST = 4;
+
+function counterexampleText({ counterexample }: Violation): string {
+  if (counterexample === undefined) return '';
+  const { order, next } = counterexample;
+  const last = order.slice(-LAST).map((node) => visible(node));
+  const before = order.length > LAST ? ['…', ...last] : last;
+  const then =
+    next.length === 0 ? 'nothing can run' : `${next.map((node) => visible(node)).join(' or ')} may run first`;
+  return `\n  schedule: ${plural(order.length, 'node')} (${before.join(', ')}), then ${then}; all of it with --json`;
 }
