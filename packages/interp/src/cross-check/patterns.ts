@@ -83,7 +83,10 @@ const gathered: Pattern = (draft, name, random) => {
   const puts = draft.workers.map((worker) => worker.add('step', { kind: 'put', buffer: queue }));
   const waits = random.chance(0.3) ? [puts[taker.task] ?? 0] : [];
   const got = taker.add('step', { kind: 'get', buffer: queue, count }, waits);
-  return draft.workers.map((worker) => [puts[worker.task] ?? 0, ...(worker === taker ? [got] : [])]);
+  const done = draft.workers.map((worker) => [puts[worker.task] ?? 0, ...(worker === taker ? [got] : [])]);
+  if (!random.chance(0.3)) return done;
+  const style = styleOf(random);
+  return draft.workers.map((worker, i) => [draft.wait(`${name}end`, style, worker, 'step', done[i] ?? [])]);
 };
 
 /** Each worker stages what it reads, and perhaps what it computes from that, and takes both a step later. */
