@@ -50,8 +50,9 @@ function tasksOf({ entries }: Module, linked: readonly LinkedTask[] | undefined)
 }
 
 function isComplete({ task, cluster }: Module, { tasks }: ContextOptions): boolean {
-  if (tasks !== undefined || task === null || cluster === null) return true;
-  return jobTasks(cluster, task.job).length < 2;
+  if (tasks !== undefined) return true;
+  // Before placement nothing is known of other tasks.
+  return cluster !== null && (task === null || jobTasks(cluster, task.job).length < 2);
 }
 
 /** Workers that wait for each other in an entry of its own, and not in their steps, are asynchronous by design. */
