@@ -32,7 +32,10 @@ interface Use {
  * put into one that has no room for a tuple more, unless a path has the other one come first.
  */
 export function areaWaits(context: VerifyContext, task: number): AreaWait[] {
-  const uses = usesOf(context, task);
+  return waitsIn(context, usesOf(context, task));
+}
+
+function waitsIn(context: VerifyContext, uses: readonly Use[]): AreaWait[] {
   const order = firstOf(context, uses);
   const levels = new Map<ResourceId, number>();
   const out: AreaWait[] = [];
@@ -62,14 +65,15 @@ export function calmAreas(context: VerifyContext): ReadonlySet<ResourceId> {
   const calm = new Set<ResourceId>();
   for (const { id, kind } of context.module.resources.values()) if (kind === 'stagingArea') calm.add(id);
   context.tasks().forEach((_, task) => {
+    const uses = usesOf(context, task);
     const balance = new Map<ResourceId, number>();
-    for (const { area, puts, gets, round } of usesOf(context, task)) {
+    for (const { area, puts, gets, round } of uses) {
       if (puts.length > 1 || gets.length > 1) calm.delete(area.id);
       if (round.entry === 'step')
         balance.set(area.id, (balance.get(area.id) ?? 0) + puts.length - gets.length);
     }
     for (const [id, change] of balance) if (change !== 0) calm.delete(id);
-    for (const { area } of areaWaits(context, task)) calm.delete(area.id);
+    for (const { area } of waitsIn(context, uses)) calm.delete(area.id);
   });
   return calm;
 }
@@ -79,6 +83,7 @@ function usesOf(context: VerifyContext, task: number): Use[] {
   const rounds = context.rounds().filter((round) => round.task === task);
   const program = [...BEFORE_STEPS, 'step'].flatMap((name) => rounds.filter(({ entry }) => entry === name));
   const accesses = context.accesses().filter(({ resource }) => resource.kind === 'stagingArea');
+  if (accesses.length === 0) return [];
   return program.flatMap((round) => {
     const uses = new Map<ResourceId, Use>();
     for (const { node, resource, effect } of accesses) {

@@ -78,15 +78,24 @@ function buildTask(context: VerifyContext, actions: Actions, label: string, task
 }
 
 function buildRound(context: VerifyContext, actions: Actions, view: RoundView): NetRound {
+  if (!hasTransitions(context, actions, view))
+    return { view, transitions: [], transitionOf: new Map(), ...edgesOf([]) };
   const graph = roundGraph(context.order(), context.position(), view.nodes);
   const { transitions, transitionOf, marks } = markTransitions(graph.nodes, actions);
   const round = { view, transitions, transitionOf };
-  if (transitions.length === 0) return { ...round, ...edgesOf([]) };
   const sets = nearestBefore(graph, marks, transitions.length);
   const before = transitions.map(({ nodes }) => [
     ...new Set(nodes.flatMap(({ id }) => sets[graph.index.get(id) ?? 0] ?? [])),
   ]);
   return { ...round, ...edgesOf(before) };
+}
+
+function hasTransitions({ module }: VerifyContext, { byNode }: Actions, { nodes }: RoundView): boolean {
+  for (const id of nodes) {
+    const node = module.graph.nodes.get(id);
+    if (byNode.has(id) || (node !== undefined && collectiveName(node) !== null)) return true;
+  }
+  return false;
 }
 
 interface Marked {
