@@ -17,9 +17,14 @@ export interface Lowered {
 /** Builds and compiles the model of the settings. Throws PW_CLUSTER_*, PW_MODEL_*, PW_STRATEGY_*. */
 export function lower(settings: ModelSettings, onPass?: (record: PassRecord) => void): Lowered {
   const started = performance.now();
-  const model = settings.model.factory({ ...settings.input, dataFormat: settings.dataFormat });
+  const model = modelOf(settings);
   const compilation = compileFor(settings, model, onPass === undefined ? {} : { onPass });
   return { compilation, ms: performance.now() - started };
+}
+
+/** The model's definition, as the settings want it. */
+export function modelOf({ model, input, dataFormat, realDropout }: ModelSettings): Model {
+  return model.factory({ ...input, dataFormat, realDropout });
 }
 
 type Model = ReturnType<ModelSettings['model']['factory']>;
@@ -28,11 +33,13 @@ type Model = ReturnType<ModelSettings['model']['factory']>;
 export function compileFor(
   settings: ModelSettings,
   model: Model | Module,
-  options: ManagerOptions = {},
+  options: ManagerOptions & { readonly allowUndefined?: boolean } = {},
 ): Compilation {
-  const { strategy, strategyOptions, cluster, task, training, seed } = settings;
+  const { strategy, strategyOptions, cluster, task, training, seed, silence, allowUndefined } = settings;
   return compile<Model['inputs']>(model, {
     ...strategyOptions,
+    allowUndefined,
+    silence,
     ...options,
     strategy: findStrategy(strategy),
     cluster,

@@ -49,6 +49,8 @@ export interface CompileOptions extends StrategyOptions, ManagerOptions {
   readonly seed?: number;
   readonly registry?: OpRegistry;
   readonly target?: Target;
+  /** Compile also what the original builds and leaves undefined, as the table of legal combinations says. */
+  readonly allowUndefined?: boolean;
   /** Codes of warnings that are not to be given: see `WARNINGS`. */
   readonly silence?: readonly string[];
   /** Changes the pipeline that the strategy asks for: the place for passes of one's own. */
@@ -85,7 +87,8 @@ export function compile<I extends InputSpecs>(
   const site = { cluster, task };
   const asked = 'graph' in model ? model.training : training;
   if (asked) checkTraining(asked);
-  checkLegal(strategy, { options, cluster, training: asked ?? DEFAULT_TRAINING });
+  const { allowUndefined = false } = options;
+  checkLegal(strategy, { options, cluster, training: asked ?? DEFAULT_TRAINING }, { allowUndefined });
   const complete = completeOptions(strategy, options);
   const source =
     'graph' in model
@@ -125,6 +128,7 @@ const OPTION_NAMES: { readonly [K in keyof CompileOptions]-?: true } = {
   seed: true,
   registry: true,
   target: true,
+  allowUndefined: true,
   silence: true,
   pipeline: true,
   localParameterDevice: true,

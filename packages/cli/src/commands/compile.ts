@@ -11,6 +11,7 @@ import { type ModelSettings, modelSettings } from '../options/settings.js';
 import { CLUSTER_OPTIONS, FILE_OPTIONS, MODEL_OPTIONS } from '../options/table.js';
 import { badValue, NO_STREAM } from '../options/values.js';
 import { lowerWithProgress } from '../train/lower-progress.js';
+import { printWarnings } from '../train/output.js';
 import { deviceTable, type PassRow, passRows, placementOf } from '../train/run-report.js';
 import { formatMs, plural } from '../ui/numbers.js';
 import { type Column, formatTable } from '../ui/table.js';
@@ -74,6 +75,7 @@ function compileOnce(io: Io, settings: ModelSettings, { out, json, printAfter }:
       printAfterPass(json === true ? io.stderr : io.stdout, record);
   });
   const { module } = lowered.compilation;
+  printWarnings(io, lowered.compilation);
   const files = out === undefined ? [] : writeModule(out, module);
   if (jsonFile !== undefined) {
     writeAtomically(jsonFile, moduleJsonText(module));

@@ -27,7 +27,7 @@ import { openCheckpoints, planCheckpoints, planClusterCheckpoints } from '../tra
 import { loadData } from '../train/data.js';
 import { lowerCluster } from '../train/lower-cluster.js';
 import { lowerWithProgress } from '../train/lower-progress.js';
-import { printOutcome, printStart, warnOfLoss, warnOfSum, writeOutputs } from '../train/output.js';
+import { printOutcome, printStart, printWarnings, warnOfLoss, writeOutputs } from '../train/output.js';
 import { printClusterOutcome, runCluster } from '../train/run-cluster.js';
 import { runTraining, stepsOf, type TrainingRun } from '../train/run-training.js';
 import { type CommandContext, createCommand } from './command.js';
@@ -107,7 +107,7 @@ async function trainOnce(
   const steps = stepsOf(options, settings, data);
   const silent = display.quiet || (display.json && !io.stderr.isTerminal);
   const lowered = lowerWithProgress(io, settings, { silent });
-  warnOfSum(io, settings, lowered.compilation);
+  printWarnings(io, lowered.compilation);
   if (options.out !== undefined) writeModule(options.out, lowered.compilation.module);
   const plan = { settings, data, steps, lowered };
   const checkpoints = planCheckpoints(io, files, { ...plan, compilation: lowered.compilation });
@@ -139,7 +139,7 @@ async function trainTasks(
   const steps = stepsOf(options, settings, data);
   const silent = display.quiet || (display.json && !io.stderr.isTerminal);
   const lowered = lowerCluster(io, settings, { silent });
-  warnOfSum(io, settings, lowered.compilation);
+  printWarnings(io, lowered.compilation);
   if (options.out !== undefined) writeModule(options.out, lowered.linked.module);
   const plan = { settings, data, steps, lowered };
   const { compilation, linked } = lowered;

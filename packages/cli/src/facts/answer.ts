@@ -2,7 +2,7 @@ import { basename, extname } from 'node:path';
 import { buildModel, type Module, type PlacewrightError } from '@placewright/ir';
 import { factsOf } from '@placewright/passes';
 import { asPlacewrightError } from '../errors.js';
-import { compileFor } from '../lower.js';
+import { compileFor, modelOf } from '../lower.js';
 import { readModule } from '../module-files.js';
 import { openCase } from '../options/case-file.js';
 import { withFlags } from '../options/command-line.js';
@@ -65,17 +65,20 @@ function open(question: Question, built: Map<string, Module>): Opened {
   }
 }
 
-/** The lowered module of options, with the defaults of the recorded runs. All passes run; nothing is verified. */
+/**
+ * The lowered module of options, with the defaults of the recorded runs. All passes run; nothing is verified. What the
+ * original builds though it leaves it undefined has facts, too.
+ */
 function lowered(options: OptionValues, built: Map<string, Module>): Module {
-  const settings = modelSettings(options, true);
+  const settings = modelSettings({ ...options, allowUndefined: true }, true);
   return compileFor(settings, sourceOf(settings, built), { verify: false }).module;
 }
 
 /** The model's module before any pass, which does not depend on how it is to be trained or placed. */
 function sourceOf(settings: ModelSettings, built: Map<string, Module>): Module {
-  const { model, input, dataFormat, seed, training } = settings;
-  const key = JSON.stringify([model.name, model.dataSets, input, dataFormat, seed]);
-  const source = built.get(key) ?? buildModel(model.factory({ ...input, dataFormat }), { seed, training });
+  const { model, input, dataFormat, realDropout, seed, training } = settings;
+  const key = JSON.stringify([model.name, model.dataSets, input, dataFormat, realDropout, seed]);
+  const source = built.get(key) ?? buildModel(modelOf(settings), { seed, training });
   built.set(key, source);
   return { ...source, training };
 }

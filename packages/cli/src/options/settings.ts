@@ -6,7 +6,7 @@ import {
   type TrainingSpec,
 } from '@placewright/ir';
 import { type ImageInput, lookupModel, MODELS, type ModelEntry } from '@placewright/models';
-import { checkLegal, findStrategy, type StrategyOptions } from '@placewright/passes';
+import { checkLegal, checkSilenced, findStrategy, type StrategyOptions } from '@placewright/passes';
 import { usageError } from '../errors.js';
 import { changeFlags } from './change-flags.js';
 import { type ClusterSettings, clusterSettings } from './cluster.js';
@@ -29,6 +29,12 @@ export interface ModelSettings extends ClusterSettings {
   readonly batchSize: number;
   readonly training: TrainingSpec;
   readonly seed: number;
+  /** Whether dropout drops anything. */
+  readonly realDropout: boolean;
+  /** Whether what the original leaves undefined is compiled, too. */
+  readonly allowUndefined: boolean;
+  /** Codes of warnings that are not to be given. */
+  readonly silence: readonly string[];
   /** Whether the user said a learning rate. */
   readonly ownLearningRate: boolean;
 }
@@ -69,7 +75,14 @@ export function modelSettings(values: OptionValues, recorded: boolean): ModelSet
     weightDecay: values.weightDecay ?? defaults.weightDecay,
     clip: clipOf(values),
   };
-  checkLegal(strategy, { options, cluster: place.cluster, training }, changeFlags);
+  checkLegal(
+    strategy,
+    { options, cluster: place.cluster, training },
+    {
+      allowUndefined: values.allowUndefined ?? false,
+      show: changeFlags,
+    },
+  );
   return {
     model,
     input: inputOf(model, data, values),
@@ -82,6 +95,9 @@ export function modelSettings(values: OptionValues, recorded: boolean): ModelSet
     batchSize: values.batchSize ?? model.batchSize,
     training,
     seed: values.seed ?? 0,
+    realDropout: values.realDropout ?? false,
+    allowUndefined: values.allowUndefined ?? false,
+    silence: silenced(values),
     ownLearningRate: values.learningRate !== undefined,
   };
 }
@@ -159,4 +175,15 @@ export function pickWord(code: string, what: string, given: string, words: reado
   throw new PlacewrightError(code, `there is no ${what} ${JSON.stringify(given)}`, {
     hint: near === undefined ? all : `did you mean ${near}? ${all}`,
   });
+}
+
+/** Warnings of rates that the user has chosen with the number of towers and workers in mind. */
+const OF_RATES = ['PW_REDUCTION_SUM', 'PW_WORKERS_ADD'];
+
+/** Throws PW_WARNING_UNKNOWN. */
+function silenced({ silence = '', learningRate }: OptionValues): string[] {
+  const codes = silence.split(',').map((code) => code.trim());
+  const given = codes.filter((code) => code !== '');
+  checkSilenced(given);
+  return learningRate === undefined ? given : [...given, ...OF_RATES];
 }

@@ -49,6 +49,9 @@ export const MODEL_OPTIONS = {
   dataFormat: { kind: 'choice', of: ['NHWC', 'NCHW'], byDefault: 'NHWC', summary: 'how images lie in memory inside the model' },
   data: { kind: 'choice', of: ['mnist', 'synthetic'], byDefault: 'mnist for lenet and mlp', summary: 'images to train and test with; they decide the size of the input' },
   dataName: { kind: 'choice', of: ['imagenet', 'cifar10'], summary: "tf_cnn_benchmarks' data set, which chooses the model's images and outputs (1001 or 11)" },
+  realDropout: { kind: 'flag', summary: "let the model's dropout drop; tf_cnn_benchmarks' never does" },
+  allowUndefined: { kind: 'flag', summary: 'compile also what tf_cnn_benchmarks builds and leaves undefined; `placewright strategies --legal`' },
+  silence: { kind: 'word', value: 'codes', summary: 'warnings not to print: PW_IMBALANCE,PW_REDUCTION_SUM' },
   seed: { kind: 'count', min: 0, max: 2 ** 31 - 1, byDefault: '0', summary: 'of initial values and of the order of the images' },
 } as const satisfies Readonly<Record<string, OptionDecl>> & Record<keyof StrategyOptions, OptionDecl>;
 

@@ -14,17 +14,9 @@ import { type RunData, workersOf } from './data.js';
 import { deviceTable, type RunReport } from './run-report.js';
 import type { TrainingRun } from './run-training.js';
 
-/** Warns where summing makes the steps N times as long as the learning rate says, and the user did not choose it. */
-export function warnOfSum(io: Io, settings: ModelSettings, { choices }: Pick<Compilation, 'choices'>): void {
-  const sums = choices.aggregation !== 'none' && choices.reduction === 'sum';
-  const { numGpus, ownLearningRate, strategy, training } = settings;
-  if (!sums || numGpus === 1 || ownLearningRate) return;
-  const rate = training.optimizer.learningRate;
-  printWarning(io, {
-    code: 'PW_REDUCTION_SUM',
-    message: `${strategy} sums the gradients of ${numGpus} towers: steps are ${numGpus} times as long as with one`,
-    hint: `--reduction mean, or --learning-rate ${Number((rate / numGpus).toPrecision(4))} for the same steps`,
-  });
+/** Prints what is worth a word about a compilation. */
+export function printWarnings(io: Io, { warnings }: Pick<Compilation, 'warnings'>): void {
+  for (const warning of warnings) printWarning(io, warning);
 }
 
 /** What is about to run, and on what. */

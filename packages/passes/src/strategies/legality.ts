@@ -237,18 +237,28 @@ export function combinationOf(strategy: StrategyName, { options, cluster, traini
   };
 }
 
+/** How `checkLegal` is to be strict, and in whose words. */
+export interface LegalityOptions {
+  /** Whether what the original builds and leaves undefined may pass. */
+  readonly allowUndefined?: boolean;
+  readonly show?: (change: Partial<Combination>) => string;
+}
+
 /**
  * Throws PW_STRATEGY_ILLEGAL with the reason and the nearest legal choice, in the words of `show`. A strategy that is
  * not in the table is its author's, who knows where it is legal.
  */
-export function checkLegal(strategy: Strategy, asked: Asked, show = changeText): void {
+export function checkLegal(strategy: Strategy, asked: Asked, options: LegalityOptions = {}): void {
+  const { allowUndefined = false, show = changeText } = options;
   const name = CHOICE_VALUES.strategy.find((known) => known === strategy.name);
   if (name === undefined || !STRATEGIES.includes(strategy)) return;
   const found = legalityOf(combinationOf(name, asked));
   if (found.legal) return;
-  const message = found.refusals.map(({ reason }) => reason).join('; ');
-  throw new PlacewrightError('PW_STRATEGY_ILLEGAL', message, {
-    hint: `the nearest that is legal: ${show(found.change)}`,
+  const refusals = found.refusals.filter(({ origin }) => !(allowUndefined && origin === 'undefined'));
+  if (refusals.length === 0) return;
+  const undefinedOnly = refusals.every(({ origin }) => origin === 'undefined');
+  throw new PlacewrightError('PW_STRATEGY_ILLEGAL', refusals.map(({ reason }) => reason).join('; '), {
+    hint: `the nearest that is legal: ${show(found.change)}${undefinedOnly ? '; allowUndefined compiles it all the same, as the original does' : ''}`,
   });
 }
 
