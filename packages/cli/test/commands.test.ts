@@ -127,7 +127,9 @@ describe('a flag that changes nothing', () => {
   });
 
   it('is none when the strategy takes it, and may stand in an options file', async () => {
-    expect((await compile('--strategy', 'replicated', '--use-nccl', 'false')).err).toBe('');
+    expect(
+      (await compile('--strategy', 'replicated', '--use-nccl', 'false', '--reduction', 'mean')).err,
+    ).toBe('');
     const file = at('flags.json');
     writeFileSync(
       file,
@@ -194,7 +196,13 @@ describe('compile', () => {
   const two = ['compile', '--model', 'tiny', '--num-gpus', '2'];
 
   it('shows devices, traffic and passes', async () => {
-    const { code, out, err } = await placewright(...two, '--strategy', 'replicated');
+    const { code, out, err } = await placewright(
+      ...two,
+      '--strategy',
+      'replicated',
+      '--silence',
+      'PW_REDUCTION_SUM',
+    );
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).toMatch(/device +vars +MB +nodes +updates +sent +received/);
     expect(out).toMatch(/\/device:GPU:1 +16 +0\.05 +\d+ +8 /);

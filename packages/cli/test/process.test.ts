@@ -6,7 +6,7 @@ import { temporaryFolder } from './support.js';
 
 const PACKAGE = join(import.meta.dirname, '..');
 const COMMAND = join(PACKAGE, 'bin/placewright.js');
-const TINY = ['train', '--model', 'tiny', '--num-gpus', '2'];
+const TINY = ['train', '--model', 'tiny', '--num-gpus', '2', '--silence', 'PW_IMBALANCE'];
 const at = temporaryFolder();
 
 /** Starts the built command; `onOutput` sees all that was written to its output so far. */

@@ -6,7 +6,7 @@ import { json, placewright, RECORDED, temporaryFolder, testIo } from './support.
 
 const at = temporaryFolder();
 const REFERENCE = ['--engine', 'reference'];
-const TINY = ['train', '--model', 'tiny', ...REFERENCE];
+const TINY = ['train', '--model', 'tiny', ...REFERENCE, '--silence', 'PW_IMBALANCE'];
 const TWO = [...TINY, '--num-gpus', '2', '--steps', '3'];
 
 interface Recorded {
