@@ -1,13 +1,16 @@
 import {
+  compatible,
   type Decision,
   type DeviceName,
   edit,
+  formatType,
   type GraphEditor,
-  type Module,
   type NodeId,
+  nodeName,
   PlacewrightError,
   type Role,
   type TensorRef,
+  type VariableResource,
 } from '@placewright/ir';
 import { hostDevice, towerDevices } from '../devices.js';
 import { definePass } from '../pass.js';
@@ -29,6 +32,7 @@ interface Options extends Record<string, string> {
  * `none`: each tower keeps its own. `allReduce`: one abstract all-reduce over the towers, expanded later.
  * `copyInTurn`: copied to the tower devices in turn, one variable after the other. `copyBesideVariable`: where the
  * variable lives. `copyOnHost`: on the host. With one tower there is nothing to add, and nothing to divide.
+ * Throws PW_TOWERS_UNEQUAL, PW_GRADIENT_SHAPE, PW_VARIABLE_UNKNOWN.
  */
 export const aggregateGradients = definePass<Options>({
   name: PASS,
@@ -46,12 +50,9 @@ export const aggregateGradients = definePass<Options>({
       const shared = sharedVariables(module);
       let index = 0;
       for (const [variable, gradients] of gradientsByVariable(module)) {
-        checkGradients(module, variable, gradients);
-        const devices = {
-          host: hostDevice(site),
-          towers: towerDevices(site),
-          home: (shared.get(variable) ?? find({ variable, replica: gradients[0]?.replica ?? null })).device,
-        };
+        const updated = shared.get(variable) ?? find({ variable, replica: gradients[0]?.replica ?? null });
+        checkGradients(editor, { variable, gradients }, updated, module.towers);
+        const devices = { host: hostDevice(site), towers: towerDevices(site), home: updated.device };
         const meeting: Meeting = { variable, gradients, options, index, once: shared.has(variable) };
         for (const role of aggregate(editor, meeting, devices)) {
           editor.addRole(role, { reason: `${options.kind} aggregation of ${variable}` });
@@ -86,13 +87,35 @@ interface Place {
   readonly candidates: Decision['candidates'];
 }
 
-function checkGradients(module: Module, variable: string, gradients: readonly RoleOf<'gradient'>[]): void {
-  if (gradients.length === module.towers) return;
-  throw new PlacewrightError(
-    'PW_TOWERS_UNEQUAL',
-    `${gradients.length} of ${module.towers} towers have a gradient of ${JSON.stringify(variable)}`,
-    { hint: 'every tower must compute the gradient of every trainable variable' },
-  );
+/** One gradient of every tower, each of the same variable: what the original asserts, or leaves to a later crash. */
+function checkGradients(
+  editor: GraphEditor,
+  { variable, gradients }: Pick<Meeting, 'variable' | 'gradients'>,
+  updated: VariableResource,
+  towers: number,
+): void {
+  const having = new Set(gradients.map(({ replica }) => replica ?? 0)).size;
+  const name = JSON.stringify(variable);
+  if (having !== towers || gradients.length !== towers) {
+    const more = gradients.length > having ? `, which have ${gradients.length} of them` : '';
+    throw new PlacewrightError(
+      'PW_TOWERS_UNEQUAL',
+      `${having} of ${towers} towers have a gradient of ${name}${more}`,
+      { hint: 'every tower must compute one gradient of every trainable variable' },
+    );
+  }
+  for (const { replica, tensor } of gradients) {
+    const type = editor.type(tensor);
+    if (type.dtype === updated.dtype && compatible(type.shape, updated.shape)) continue;
+    throw new PlacewrightError(
+      'PW_GRADIENT_SHAPE',
+      `the gradient of ${name} on tower ${replica ?? 0} is ${formatType(type)}, and the variable ${formatType(updated)}`,
+      {
+        where: { node: nodeName(editor.node(tensor.node)) },
+        hint: 'is it the gradient of another variable?',
+      },
+    );
+  }
 }
 
 function aggregate(editor: GraphEditor, meeting: Meeting, devices: Devices): Role[] {
