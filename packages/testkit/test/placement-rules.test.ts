@@ -13,7 +13,8 @@ const SEED = 8;
 
 describe('the compiler places as the rules of the original say', () => {
   test('by rules that have names of their own', () => {
-    expect(new Set(PLACEMENT_RULES.map(({ name }) => name)).size).toBe(PLACEMENT_RULES.length);
+    for (const field of ['id', 'name'] as const)
+      expect(new Set(PLACEMENT_RULES.map((rule) => rule[field])).size).toBe(PLACEMENT_RULES.length);
   });
 
   for (const rule of PLACEMENT_RULES) {
@@ -23,6 +24,7 @@ describe('the compiler places as the rules of the original say', () => {
 
 describe('a rule that is broken', () => {
   const broken: PlacementRule = {
+    id: 'three',
     name: 'no cluster has three servers',
     bounds: { place: 'cluster' },
     upTo: 'autodiff',

@@ -1,8 +1,11 @@
 import { formatError, PlacewrightError } from '@placewright/ir';
 import fc from 'fast-check';
+import type { CheckReport } from '../check.js';
 import { placementPlans } from './arbitrary.js';
 import type { PlacementPlan } from './plan.js';
-import { type Compared, type PlacementRule, tryPlacement } from './rules.js';
+import { type Compared, PLACEMENT_RULES, type PlacementRule, tryPlacement } from './rules.js';
+
+const DEFAULT_SEED = 20_170;
 
 export interface RuleOptions {
   /** Number of placements; 1,000 unless given. */
@@ -27,7 +30,7 @@ export interface RuleReport {
 
 /** Tries a rule on random placements: what lowering did is what the rule's model says. Never throws. */
 export function checkRule(rule: PlacementRule, options: RuleOptions = {}): RuleReport {
-  const { numRuns = 1000, seed = 20_170, path, shrink = true } = options;
+  const { numRuns = 1000, seed = DEFAULT_SEED, path, shrink = true } = options;
   const property = fc.property(placementPlans(rule.bounds), (plan) => tryRule(rule, plan));
   const result = fc.check(property, {
     numRuns,
@@ -55,6 +58,22 @@ export function assertRule(rule: PlacementRule, options: RuleOptions = {}): void
     kind: 'internal',
     hint: `repeat it with { seed: ${seed}, path: ${JSON.stringify(path)} }`,
   });
+}
+
+/** Tries every rule, as `checkLaws` tries laws: the report is of the first that is broken, which it calls a law. */
+export function checkRules(options: RuleOptions = {}): CheckReport {
+  const started = performance.now();
+  let runs = 0;
+  for (const rule of PLACEMENT_RULES) {
+    const report = checkRule(rule, options);
+    runs += report.runs;
+    const seconds = (performance.now() - started) / 1000;
+    if (!report.ok) return { ...report, law: rule.id, runs, seconds };
+  }
+  const { seed = DEFAULT_SEED } = options;
+  const seconds = (performance.now() - started) / 1000;
+  const text = `all rules held in ${runs} placements (seed ${seed})`;
+  return { ok: true, law: null, seed, path: null, runs, seconds, text };
 }
 
 function tryRule(rule: PlacementRule, plan: PlacementPlan): void {

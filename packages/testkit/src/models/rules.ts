@@ -35,6 +35,8 @@ export interface Tried {
 
 /** One rule of the original, as a property of random placements. */
 export interface PlacementRule {
+  /** Short, for tables. */
+  readonly id: string;
   readonly name: string;
   readonly bounds: PlacementBounds;
   /** The pass with which lowering ends; all of it when left out. */
@@ -183,36 +185,42 @@ const EARLY = ['outside', 'tower'] as const;
 /** Every rule, each to be tried on its own. A new one is a line here. */
 export const PLACEMENT_RULES: readonly PlacementRule[] = [
   {
+    id: 'fewest-elements',
     name: 'ParamServerDeviceSetter: the tower device with the fewest elements',
     bounds: { place: 'local', updates: ['parameter_server'], flags: { localParameterDevice: 'gpu' } },
     upTo: 'place-variables',
     compare: (tried) => [compareVariables(tried, PLACED, EARLY), compareLoads(tried)],
   },
   {
+    id: 'fewest-bytes',
     name: 'the greedy strategy: the server with the fewest bytes',
     bounds: { place: 'cluster', updates: ['parameter_server'], flags: { stagedVars: true }, wishes: false },
     upTo: 'place-variables',
     compare: (tried) => [compareVariables(tried, PLACED, EARLY), compareLoads(tried)],
   },
   {
+    id: 'wishes',
     name: 'the greedy strategy with devices of the user, whole and in part',
     bounds: { place: 'cluster', updates: ['parameter_server'], flags: { stagedVars: true } },
     upTo: 'place-variables',
     compare: (tried) => [compareVariables(tried, PLACED, EARLY), compareLoads(tried)],
   },
   {
+    id: 'in-turn',
     name: 'replica_device_setter: the servers in turn, and shadows go on after global_step',
     bounds: { updates: ['distributed_replicated'] },
     upTo: 'shadow-variables',
     compare: (tried) => [compareVariables(tried, PLACED, [...EARLY, 'shadow']), compareLoads(tried)],
   },
   {
+    id: 'caching',
     name: 'OverrideCachingDevice: small ones on the host, others where the fewest elements are kept',
     bounds: { place: 'cluster', updates: ['parameter_server'], flags: { stagedVars: false } },
     upTo: 'cache-reads',
     compare: (tried) => [compareVariables(tried, ['name', 'readDevice'], EARLY), compareLoads(tried)],
   },
   {
+    id: 'copies-in-turn',
     name: 'gradients are copied to the tower devices in turn',
     bounds: {
       updates: ['replicated', 'distributed_replicated'],
@@ -222,12 +230,14 @@ export const PLACEMENT_RULES: readonly PlacementRule[] = [
     compare: (tried) => [compareUpdates(tried)],
   },
   {
+    id: 'copies-beside',
     name: 'gradients are copied beside the variable on one machine',
     bounds: { place: 'local', updates: ['parameter_server'] },
     upTo: 'apply-gradients',
     compare: (tried) => [compareUpdates(tried)],
   },
   {
+    id: 'copies-on-host',
     name: 'gradients are copied to the host of a worker, and with localParameterDevice=cpu',
     bounds: {
       updates: ['parameter_server', 'replicated', 'distributed_replicated'],
@@ -237,47 +247,55 @@ export const PLACEMENT_RULES: readonly PlacementRule[] = [
     compare: (tried) => [compareUpdates(tried)],
   },
   {
+    id: 'barriers',
     name: 'barriers: counted up before the modulo, queues by prefix and worker, no name twice',
     bounds: { place: 'cluster', maxVariables: 14, uses: ['trained'] },
     upTo: 'expand-barriers',
     compare: compareQueues,
   },
   {
+    id: 'initial-copies',
     name: 'what is copied after initialisation',
     bounds: { updates: ['replicated', 'distributed_replicated', 'independent'] },
     upTo: 'post-init',
     compare: (tried) => [compareList(tried, 'postInit')],
   },
   {
+    id: 'keys',
     name: 'the keys of a checkpoint',
     bounds: {},
     upTo: 'apply-gradients',
     compare: compareSaved,
   },
   {
+    id: 'chief',
     name: 'the chief initialises what is shared, every worker what is its own',
     bounds: { place: 'cluster' },
     upTo: 'initialise-once',
     compare: (tried) => [compareInitialised(tried)],
   },
   {
+    id: 'collections',
     name: 'collections: the given one kept, local for the towers of distributed_replicated',
     bounds: {},
     upTo: 'apply-gradients',
     compare: (tried) => [compareVariables(tried, ['name', 'collection', 'trainable'])],
   },
   {
+    id: 'slots',
     name: 'slots live beside their variable, past every balancer',
     bounds: { flags: { optimizer: 'rmsprop' } },
     upTo: 'apply-gradients',
     compare: (tried) => [compareVariables(tried, PLACED), compareLoads(tried)],
   },
   {
+    id: 'staging',
     name: 'staging areas of variables, and of what moving averages change by',
     bounds: { updates: ['parameter_server'], flags: { stagedVars: true } },
     compare: compareStaging,
   },
   {
+    id: 'facts',
     name: 'all facts of a whole compilation',
     bounds: {},
     compare: (tried) => [

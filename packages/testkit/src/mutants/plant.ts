@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { PlacewrightError } from '@placewright/ir';
-import type { Fault, FaultEdit } from './faults.js';
+import type { Fault, FaultEdit } from './fault.js';
 
 const require = createRequire(import.meta.url);
 

@@ -4,8 +4,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PlacewrightError } from '@placewright/ir';
 import type { CheckReport } from '../check.js';
-import type { Fault } from './faults.js';
+import type { Fault } from './fault.js';
 import { passesHome, plant } from './plant.js';
+
+/** Whether a fault was caught for what it is: that nothing compiles any more is a fault of the fault. */
+export function isCaught({ ok, law }: CheckReport): boolean {
+  return !ok && law !== 'compiles';
+}
 
 /** What became of one fault. */
 export interface FaultResult {
@@ -25,13 +30,13 @@ export interface RunFaultsOptions {
 // The built child: node cannot run the source.
 const CHILD = fileURLToPath(new URL('../../dist/mutants/child.js', import.meta.url));
 
-/** Checks the laws with each fault planted, a few at a time, in processes of their own. Throws PW_FAULT_TEXT, PW_FAULT_CHILD. */
+/** Checks laws or rules with each fault planted, a few at a time, in processes of their own. Throws PW_FAULT_TEXT, PW_FAULT_CHILD. */
 export async function runFaults(faults: readonly Fault[], options: RunFaultsOptions): Promise<FaultResult[]> {
   const entries = faults.map((fault) => ({ fault, entry: plant(fault) }));
   const results: FaultResult[] = [];
   const worker = async (): Promise<void> => {
     for (let next = entries.shift(); next !== undefined; next = entries.shift()) {
-      const result = { fault: next.fault, report: await runChild(next.entry, options) };
+      const result = { fault: next.fault, report: await runChild(next.entry, next.fault, options) };
       results.push(result);
       options.onResult?.(result);
     }
@@ -40,13 +45,19 @@ export async function runFaults(faults: readonly Fault[], options: RunFaultsOpti
   return results;
 }
 
-/** The same laws with the passes as they are. */
-export function runUnharmed(options: RunFaultsOptions): Promise<CheckReport> {
-  return runChild(join(passesHome(), 'index.js'), options);
+/** The same laws and rules with the passes as they are: what is broken first. */
+export async function runUnharmed(options: RunFaultsOptions): Promise<CheckReport> {
+  const entry = join(passesHome(), 'index.js');
+  const laws = await runChild(entry, {}, options);
+  return laws.ok ? runChild(entry, { shownBy: 'rules' }, options) : laws;
 }
 
-function runChild(entry: string, { seed, numRuns, timeLimit }: RunFaultsOptions): Promise<CheckReport> {
-  const args = [CHILD, entry, String(numRuns), String(seed), String(timeLimit)];
+function runChild(
+  entry: string,
+  { shownBy = 'laws' }: Pick<Fault, 'shownBy'>,
+  { seed, numRuns, timeLimit }: RunFaultsOptions,
+): Promise<CheckReport> {
+  const args = [CHILD, entry, String(numRuns), String(seed), String(timeLimit), shownBy];
   return new Promise((resolve, reject) => {
     // A fault may loop for ever; that is then nobody's law, and no catch.
     const limits = { timeout: timeLimit + 60_000, maxBuffer: 16 * 1024 * 1024 };

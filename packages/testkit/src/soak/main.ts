@@ -1,10 +1,13 @@
 import { crossCheck } from '@placewright/interp';
 import { checkLaws } from '../check.js';
+import { checkRules } from '../models/check.js';
 
 // `npm run soak [-- --seconds N] [--seed S]`: the verifier's proofs against all schedules of small clusters, then all laws
-// on ever new cases, until one breaks or the time is up.
+// and all rules of placement on ever new cases, until one breaks or the time is up.
 
 const CASES = 50;
+/** Placements of each rule beside so many cases. */
+const PLACEMENTS = 100;
 const CLUSTERS = 1000;
 
 function option(name: string, fallback: number): number {
@@ -30,17 +33,21 @@ function soak(): boolean {
   console.log(`all laws for ${seconds} s, from seed ${first}`);
   const started = performance.now();
   let cases = 0;
+  let placements = 0;
   for (let seed = first; performance.now() - started < seconds * 1000; seed++) {
-    const report = checkLaws({ seed, numRuns: CASES });
-    if (!report.ok) {
-      console.log(`\n${report.text}`);
+    const laws = checkLaws({ seed, numRuns: CASES });
+    const rules = checkRules({ seed, numRuns: PLACEMENTS });
+    const broken = [laws, rules].find(({ ok }) => !ok);
+    if (broken !== undefined) {
+      console.log(`\n${broken.text}`);
       return false;
     }
-    cases += report.runs;
+    cases += laws.runs;
+    placements += rules.runs;
     const passed = Math.round((performance.now() - started) / 1000);
     process.stdout.write(`\r${cases} cases, seed ${seed}, ${passed} of ${seconds} s   `);
   }
-  console.log(`\nall laws held in ${cases} cases`);
+  console.log(`\nall laws held in ${cases} cases, all rules of placement in ${placements} placements`);
   return true;
 }
 
