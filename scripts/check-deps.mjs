@@ -13,15 +13,17 @@ export const PACKAGES = {
   interp: ['ir'],
   passes: ['ir'],
   models: ['ir'],
+  graphdef: ['ir'],
   runtime: ['ir', 'interp'],
   testkit: ['ir', 'interp', 'passes', 'models'],
-  cli: ['ir', 'interp', 'passes', 'models', 'runtime'],
+  cli: ['ir', 'interp', 'passes', 'models', 'graphdef', 'runtime'],
 };
 
 /** What the tests of a package may import on top of that. The property tests of ir live in testkit. */
 export const TESTS = {
   interp: ['testkit'],
   passes: ['testkit'],
+  graphdef: ['testkit', 'interp', 'passes', 'models'],
   runtime: ['testkit', 'passes', 'models'],
 };
 

@@ -1,0 +1,14 @@
+export type { DeviceNames } from './device.js';
+export { decodeGraphDef, encodeGraphDef, parseGraphDef, printGraphDef } from './proto/codec.js';
+export type { GraphDef, NodeDef } from './proto/messages.js';
+export type {
+  GraphSidecar,
+  NamedTensor,
+  SidecarEntry,
+  SidecarModule,
+  SidecarNode,
+  SidecarVariable,
+  VariableAccess,
+} from './sidecar.js';
+export { type GraphDefOptions, PRODUCER, toGraphDef, type WrittenGraph } from './write/graph-def.js';
+export type { CollectiveForm } from './write/writing.js';

@@ -1,0 +1,59 @@
+import type { Entry, EntryName, Module, Node, NodeId } from '@placewright/ir';
+import { shortestFloat } from '../attr.js';
+import { rowOf } from '../ops/table.js';
+import type { SidecarEntry, SidecarModule, SidecarNode } from '../sidecar.js';
+import { nameOf, tensorText, type Writing } from './writing.js';
+
+export function describeEntries(writing: Writing): Partial<Record<EntryName, SidecarEntry>> {
+  const out: Partial<Record<EntryName, SidecarEntry>> = {};
+  for (const entry of Object.values(writing.module.entries)) out[entry.name] = describeEntry(writing, entry);
+  return out;
+}
+
+/** An entry by the names of the graph; also for those that a linked module has for each task. */
+export function describeEntry(writing: Writing, { feeds, fetches, rounds }: Entry): SidecarEntry {
+  return {
+    feeds: feeds.map(({ name, node }) => ({ name, tensor: `${nameOf(writing, node)}:0` })),
+    fetches: fetches.map(({ name, tensor }) => ({
+      name,
+      tensor: `${nameOf(writing, tensor.node)}:${tensor.port}`,
+    })),
+    rounds: rounds.map((round) => round.map((id: NodeId) => nameOf(writing, id))),
+  };
+}
+
+export function describeModule(writing: Writing): SidecarModule {
+  const { module } = writing;
+  const { towers, nextId, established, training, cluster, task, roles, decisions }: Module = module;
+  return {
+    ...{ towers, nextId, established, training, cluster, task, roles, decisions },
+    resources: [...module.resources.values()],
+    nodes: [...module.graph.nodes.values()].map((node) => describeNode(writing, node)),
+  };
+}
+
+function describeNode(writing: Writing, node: Node): SidecarNode {
+  const graph = tensorText(writing, { node: node.id, port: 0 });
+  const { id, name, replica, variable, phase, group, colocation, origin } = node;
+  const floats = inexact(node);
+  return {
+    ...{ graph, id, origin },
+    ...(name === graph ? {} : { name }),
+    ...(replica === null ? {} : { replica }),
+    ...(variable === null ? {} : { variable }),
+    ...(phase === 'forward' ? {} : { phase }),
+    ...(group === '' ? {} : { group }),
+    ...(colocation === null ? {} : { colocation }),
+    ...(floats.length === 0 ? {} : { floats }),
+  };
+}
+
+/** Floats of one-op nodes that come back otherwise from the float32 that stands for them. */
+function inexact(node: Node): { name: string; value: number }[] {
+  if (rowOf(node.op)?.kind === 'expansion') return [];
+  return [...node.attrs].flatMap(([name, attr]) =>
+    attr.kind !== 'float' || Object.is(shortestFloat(Math.fround(attr.value)), attr.value)
+      ? []
+      : [{ name, value: attr.value }],
+  );
+}

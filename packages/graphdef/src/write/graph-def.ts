@@ -1,0 +1,108 @@
+import {
+  builtinRegistry,
+  type DeviceName,
+  type Module,
+  type Node,
+  type OpRegistry,
+  PlacewrightError,
+} from '@placewright/ir';
+import { checkOneToOne, type DeviceNames, SAME_DEVICES, tensorflowDevice } from '../device.js';
+import { rowOf } from '../ops/table.js';
+import type { GraphDef } from '../proto/messages.js';
+import { type GraphSidecar, SIDECAR_VERSION } from '../sidecar.js';
+import { writeCollective } from './collective.js';
+import { describeEntries, describeModule } from './describe.js';
+import { writeForeign, writeOp } from './op.js';
+import { writeRandom } from './random.js';
+import { describeVariables, writeHandles } from './resources.js';
+import { type CollectiveForm, nameOf, startWriting, type Writing } from './writing.js';
+
+/** The version of GraphDefs that TensorFlow 2.21 writes. */
+export const PRODUCER = 1882;
+
+export interface GraphDefOptions {
+  readonly registry?: OpRegistry;
+  /**
+   * What devices are called in the graph, one to one, where a target has others than the module was compiled for:
+   * `/device:GPU:0` → `/device:CPU:1`. The sidecar records it.
+   */
+  readonly devices?: DeviceNames;
+  /** How all-reduces are written; `nccl` unless given. */
+  readonly collectives?: CollectiveForm;
+  /** Whether the graph has nodes beside the module's own that read and set each variable; false unless given. */
+  readonly access?: boolean;
+  /** Whether the sidecar says all that makes the module whole again; true unless given. */
+  readonly whole?: boolean;
+}
+
+export interface WrittenGraph {
+  readonly graph: GraphDef;
+  readonly sidecar: GraphSidecar;
+}
+
+/**
+ * A module as a GraphDef, one node for one, with what a GraphDef has no place for in a sidecar. It should be lowered:
+ * devices are written as they are, and abstract ops are refused.
+ * Throws PW_GRAPHDEF_OP, PW_GRAPHDEF_NAME, PW_GRAPHDEF_DEVICES, PW_GRAPHDEF_HANDLE, PW_GRAPHDEF_COLLECTIVE, PW_ATTR_*.
+ */
+export function toGraphDef(module: Module, options: GraphDefOptions = {}): WrittenGraph {
+  const { registry = builtinRegistry, devices = SAME_DEVICES, collectives = 'nccl' } = options;
+  checkOneToOne(devicesOf(module), devices);
+  const writing = startWriting(module, { registry, devices, collectives });
+  writeHandles(writing);
+  for (const node of module.graph.nodes.values()) writeNode(writing, node);
+  const variables = describeVariables(writing, options.access ?? false);
+  const sidecar: GraphSidecar = {
+    format: 'placewright-graphdef',
+    version: SIDECAR_VERSION,
+    name: module.name,
+    entries: describeEntries(writing),
+    variables,
+    devices: renamed(module, devices),
+    module: options.whole === false ? null : describeModule(writing),
+  };
+  return { graph: graphOf(writing), sidecar };
+}
+
+function graphOf({ nodes, functions }: Writing): GraphDef {
+  return {
+    node: nodes,
+    versions: { producer: PRODUCER, minConsumer: 0 },
+    ...(functions.size === 0 ? {} : { library: { function: [...functions.values()], gradient: [] } }),
+  };
+}
+
+function devicesOf(module: Module): Set<DeviceName> {
+  const devices = new Set<DeviceName>();
+  for (const { device } of module.graph.nodes.values()) devices.add(device);
+  for (const { device } of module.resources.values()) devices.add(device);
+  return devices;
+}
+
+function renamed(module: Module, names: DeviceNames): GraphSidecar['devices'] {
+  return [...devicesOf(module)].flatMap((device) => {
+    const name = names.get(device);
+    return name === undefined || name === device ? [] : [{ module: device, graph: tensorflowDevice(name) }];
+  });
+}
+
+function writeNode(writing: Writing, node: Node): void {
+  try {
+    const row = rowOf(node.op);
+    if (row === undefined) writeForeign(writing, node);
+    else if (row.kind === 'refusal') throw refused(node, row);
+    else if (row.kind === 'expansion') writeRandom(writing, node);
+    else if (node.op === 'NcclAllReduce' && writing.collectives === 'collective')
+      writeCollective(writing, node);
+    else writeOp(writing, node, row);
+  } catch (error) {
+    throw error instanceof PlacewrightError ? error.at({ node: nameOf(writing, node.id) }) : error;
+  }
+}
+
+function refused(
+  { op }: Node,
+  { why, hint }: { readonly why: string; readonly hint: string },
+): PlacewrightError {
+  return new PlacewrightError('PW_GRAPHDEF_OP', `a GraphDef cannot have ${op}: ${why}`, { hint });
+}

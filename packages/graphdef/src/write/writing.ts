@@ -1,0 +1,118 @@
+import {
+  type DeviceName,
+  type Module,
+  type Node,
+  type NodeId,
+  nodeName,
+  nodeOf,
+  type OpRegistry,
+  type Resource,
+  type ResourceId,
+  type TensorRef,
+} from '@placewright/ir';
+import { entry, textAttr, textsAttr } from '../attr.js';
+import { type DeviceNames, tensorflowDevice } from '../device.js';
+import { CLASS_ATTR, CLASS_PREFIX, FOR_MARK, GROUP_PREFIX } from '../marks.js';
+import { type NameTable, nameTable } from '../names.js';
+import type { AttrEntry, FunctionDef, NodeDef } from '../proto/messages.js';
+
+/** How all-reduces over devices are written: as NCCL's op, for GPUs, or as a collective, for any devices. */
+export type CollectiveForm = 'nccl' | 'collective';
+
+/** A GraphDef while it is written. */
+export interface Writing {
+  readonly module: Module;
+  readonly registry: OpRegistry;
+  readonly devices: DeviceNames;
+  readonly collectives: CollectiveForm;
+  readonly names: NameTable;
+  /** Names of our nodes in the graph. */
+  readonly nodeNames: ReadonlyMap<NodeId, string>;
+  /** Names of the nodes that give the handles of variables and queues. */
+  readonly handles: Map<ResourceId, string>;
+  readonly nodes: NodeDef[];
+  /** Functions by name. */
+  readonly functions: Map<string, FunctionDef>;
+}
+
+export function startWriting(
+  module: Module,
+  { registry, devices, collectives }: Pick<Writing, 'registry' | 'devices' | 'collectives'>,
+): Writing {
+  const names = nameTable();
+  const nodeNames = new Map<NodeId, string>();
+  // First of all, so that they keep their names, whatever is added.
+  for (const node of module.graph.nodes.values()) nodeNames.set(node.id, names.claim(nodeName(node)));
+  const maps = { handles: new Map(), nodes: [], functions: new Map() };
+  return { module, registry, devices, collectives, names, nodeNames, ...maps };
+}
+
+export function nameOf(writing: Writing, id: NodeId): string {
+  return writing.nodeNames.get(id) ?? nodeName(nodeOf(writing.module.graph, id));
+}
+
+/** `node`, or `node:1` for a port other than the first. */
+export function tensorText(writing: Writing, { node, port }: TensorRef): string {
+  const name = nameOf(writing, node);
+  return port === 0 ? name : `${name}:${port}`;
+}
+
+export function deviceText({ devices }: Writing, device: DeviceName): string {
+  return tensorflowDevice(devices.get(device) ?? device);
+}
+
+/** The resources that a node acts on. */
+export function resourcesOf({ module }: Writing, node: Node): Resource[] {
+  return node.resources.flatMap((id) => module.resources.get(id) ?? []);
+}
+
+/** The control edges of one of our nodes, each once, and none to what it takes a tensor of anyway. */
+export function controlTexts(writing: Writing, node: Node): string[] {
+  return [...new Set(node.controls)].map((id) => `^${nameOf(writing, id)}`);
+}
+
+/** Attributes that any node of ours may have. */
+export function commonAttrs(node: Node): AttrEntry[] {
+  if (node.colocation === null) return [];
+  return [entry(CLASS_ATTR, textsAttr([`${CLASS_PREFIX}${GROUP_PREFIX}${node.colocation}`]))];
+}
+
+/** Something beside a node: a constant that it takes, or a part of what it becomes. */
+export interface Part {
+  /** Its name behind that of the node. */
+  readonly suffix: string;
+  readonly op: string;
+  readonly inputs?: readonly string[];
+  readonly attrs: readonly AttrEntry[];
+  /** As the module calls it; the node's own when left out. */
+  readonly device?: DeviceName;
+}
+
+/** Adds a part of a node; gives its name. */
+export function addPart(writing: Writing, node: Node, part: Part): string {
+  const owner = nameOf(writing, node.id);
+  const name = writing.names.claim(`${owner}/${part.suffix}`);
+  writing.nodes.push({
+    name,
+    op: part.op,
+    input: part.inputs ?? [],
+    device: deviceText(writing, part.device ?? node.device),
+    attr: [...part.attrs, entry(FOR_MARK, textAttr(owner))],
+  });
+  return name;
+}
+
+/** Adds the node itself. */
+export function addMain(
+  writing: Writing,
+  node: Node,
+  main: { readonly op: string; readonly inputs: readonly string[]; readonly attrs: readonly AttrEntry[] },
+): void {
+  writing.nodes.push({
+    name: nameOf(writing, node.id),
+    op: main.op,
+    input: [...main.inputs, ...controlTexts(writing, node)],
+    device: deviceText(writing, node.device),
+    attr: [...main.attrs, ...commonAttrs(node)],
+  });
+}
