@@ -1,12 +1,15 @@
 import {
   buildModel,
+  builtinRegistry,
   defineModel,
+  link,
   localCluster,
   type ModelDef,
   type Module,
   type OptimizerSpec,
   resourceName,
   type VariableResource,
+  verifyLinked,
 } from '@placewright/ir';
 import { type Feeds, runLowered } from '@placewright/testkit';
 import { describe, expect, it } from 'vitest';
@@ -282,5 +285,16 @@ describe('`collections`', () => {
     expect(w?.collection).toBe('global');
     const { module } = compile(model, { strategy: 'replicated', cluster: localCluster({ numGpus: 2 }) });
     expect(factsOf(module).variables.map(({ collection }) => collection)).toEqual(Array(3).fill('global'));
+  });
+
+  it('a local one on a parameter server is shared: the chief alone initialises it', () => {
+    const source = sized([{ name: 'w', elements: 4, collection: 'local' }]);
+    const modules = [0, 1].map((index) => {
+      const task = { job: 'worker', index };
+      return compile(source, { strategy: 'parameter_server', cluster: tasks(1, 2), task }).module;
+    });
+    expect(modules.map(({ entries }) => entries.init?.rounds.flat().length)).toEqual([2, 0]);
+    const only = ['no-race-across-tasks'];
+    expect(verifyLinked(link(modules), builtinRegistry, { only })).toEqual([]);
   });
 });

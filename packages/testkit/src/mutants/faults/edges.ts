@@ -83,8 +83,15 @@ export const EDGES: readonly Fault[] = [
     'nobody-initialises-what-is-local',
     'workers but the chief initialise nothing at all',
     'initialise-once',
-    "variable.kind === 'variable' && variable.collection === 'global'",
-    "variable.kind === 'variable'",
+    "return variable.collection === 'global' ||",
+    'return true ||',
+  ),
+  edgeFault(
+    'local-is-of-the-task',
+    'every worker initialises what is called local, wherever it lives',
+    'initialise-once',
+    ' || !isOfTask(variable.device, site)',
+    '',
   ),
   {
     name: 'barriers-from-the-first',
