@@ -16,11 +16,14 @@ export function describeEntry(writing: Writing, { feeds, fetches, rounds }: Entr
     feeds: feeds.map(({ name, node }) => ({ name, tensor: `${nameOf(writing, node)}:0` })),
     fetches: fetches.map(({ name, tensor }) => ({
       name,
-      tensor: `${nameOf(writing, tensor.node)}:${tensor.port}`,
+      tensor: withPort(tensorText(writing, tensor)),
     })),
     rounds: rounds.map((round) => round.map((id: NodeId) => nameOf(writing, id))),
   };
 }
+
+/** With its port in any case. */
+const withPort = (text: string): string => (/:\d+$/.test(text) ? text : `${text}:0`);
 
 export function describeModule(writing: Writing): SidecarModule {
   const { module } = writing;
@@ -33,7 +36,7 @@ export function describeModule(writing: Writing): SidecarModule {
 }
 
 function describeNode(writing: Writing, node: Node): SidecarNode {
-  const graph = tensorText(writing, { node: node.id, port: 0 });
+  const graph = nameOf(writing, node.id);
   const { id, name, replica, variable, phase, group, colocation, origin } = node;
   const floats = inexact(node);
   return {

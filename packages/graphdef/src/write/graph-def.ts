@@ -12,7 +12,7 @@ import type { GraphDef } from '../proto/messages.js';
 import { type GraphSidecar, SIDECAR_VERSION } from '../sidecar.js';
 import { writeCollective } from './collective.js';
 import { describeEntries, describeModule } from './describe.js';
-import { writeForeign, writeOp } from './op.js';
+import { writeForeign, writeJoinOfOne, writeOp } from './op.js';
 import { writeRandom } from './random.js';
 import { describeVariables, writeHandles } from './resources.js';
 import { type CollectiveForm, nameOf, startWriting, type Writing } from './writing.js';
@@ -92,6 +92,7 @@ function writeNode(writing: Writing, node: Node): void {
     if (row === undefined) writeForeign(writing, node);
     else if (row.kind === 'refusal') throw refused(node, row);
     else if (row.kind === 'expansion') writeRandom(writing, node);
+    else if (node.op === 'ConcatV2' && node.inputs.length === 1) writeJoinOfOne(writing, node);
     else if (node.op === 'NcclAllReduce' && writing.collectives === 'collective')
       writeCollective(writing, node);
     else writeOp(writing, node, row);

@@ -1,6 +1,15 @@
 import { type Attr, type Node, PlacewrightError, type TensorRef } from '@placewright/ir';
 import { attrCase, entry, intAttr, shapesAttr, textAttr, typeAttr, typesAttr } from '../attr.js';
-import { EXTRA_MARK, HANDLES_ATTR, OP_MARK, OPAQUE_PREFIX, OUTPUT_SHAPES, OUTPUT_TYPES } from '../marks.js';
+import { attrsText } from '../attrs-text.js';
+import {
+  ATTRS_MARK,
+  EXTRA_MARK,
+  HANDLES_ATTR,
+  OP_MARK,
+  OPAQUE_PREFIX,
+  OUTPUT_SHAPES,
+  OUTPUT_TYPES,
+} from '../marks.js';
 import { sharedName } from '../names.js';
 import type { AttrRow, InputRow, OpRow } from '../ops/row.js';
 import type { AttrCase, AttrEntry } from '../proto/messages.js';
@@ -21,6 +30,19 @@ export function writeOp(writing: Writing, node: Node, row: OpRow): void {
     ),
   ];
   addMain(writing, node, { op: row.op ?? node.op, inputs, attrs });
+}
+
+/** TensorFlow joins two tensors or more; one alone is itself. */
+export function writeJoinOfOne(writing: Writing, node: Node): void {
+  addMain(writing, node, {
+    op: 'Identity',
+    inputs: [tensorText(writing, inputAt(node, 0))],
+    attrs: [
+      entry('T', typeAttr(typeOf(writing, node, { input: 0 }))),
+      entry(OP_MARK, textAttr(node.op)),
+      entry(ATTRS_MARK, textAttr(attrsText(node.attrs))),
+    ],
+  });
 }
 
 /** Two ops of ours share one of TensorFlow's: a copy says which it is. */

@@ -1,5 +1,6 @@
 import {
   type DeviceName,
+  getAttr,
   type Module,
   type Node,
   type NodeId,
@@ -12,7 +13,7 @@ import {
 } from '@placewright/ir';
 import { entry, textAttr, textsAttr } from '../attr.js';
 import { type DeviceNames, tensorflowDevice } from '../device.js';
-import { CLASS_ATTR, CLASS_PREFIX, FOR_MARK, GROUP_PREFIX } from '../marks.js';
+import { CLASS_ATTR, CLASS_PREFIX, FOR_MARK, GROUP_PREFIX, INPUTS_MARK } from '../marks.js';
 import { type NameTable, nameTable } from '../names.js';
 import type { AttrEntry, FunctionDef, NodeDef } from '../proto/messages.js';
 
@@ -51,10 +52,34 @@ export function nameOf(writing: Writing, id: NodeId): string {
   return writing.nodeNames.get(id) ?? nodeName(nodeOf(writing.module.graph, id));
 }
 
+/** Outputs of our batch normalisation that TensorFlow's leaves undefined in inference: they are its inputs. */
+const GIVEN_PORTS: readonly number[] = [3, 4];
+
+/** The tensor that stands for one of ours: mostly itself. */
+function standIn({ module }: Writing, ref: TensorRef): TensorRef {
+  let at = ref;
+  while (GIVEN_PORTS.includes(at.port)) {
+    const node = module.graph.nodes.get(at.node);
+    if (node?.op !== 'FusedBatchNormV3' || getAttr(node, 'is_training', 'bool')) break;
+    at = node.inputs[at.port] ?? at;
+  }
+  return at;
+}
+
 /** `node`, or `node:1` for a port other than the first. */
-export function tensorText(writing: Writing, { node, port }: TensorRef): string {
+export function tensorText(writing: Writing, ref: TensorRef): string {
+  return plainText(writing, standIn(writing, ref));
+}
+
+function plainText(writing: Writing, { node, port }: TensorRef): string {
   const name = nameOf(writing, node);
   return port === 0 ? name : `${name}:${port}`;
+}
+
+/** What a node takes in the module, where it takes something else in the graph. */
+function inputMarks(writing: Writing, node: Node): AttrEntry[] {
+  if (node.inputs.every((ref) => standIn(writing, ref) === ref)) return [];
+  return [entry(INPUTS_MARK, textsAttr(node.inputs.map((ref) => plainText(writing, ref))))];
 }
 
 export function deviceText({ devices }: Writing, device: DeviceName): string {
@@ -113,6 +138,6 @@ export function addMain(
     op: main.op,
     input: [...main.inputs, ...controlTexts(writing, node)],
     device: deviceText(writing, node.device),
-    attr: [...main.attrs, ...commonAttrs(node)],
+    attr: [...main.attrs, ...inputMarks(writing, node), ...commonAttrs(node)],
   });
 }
