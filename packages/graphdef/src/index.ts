@@ -1,6 +1,7 @@
 export type { DeviceNames } from './device.js';
 export { decodeGraphDef, encodeGraphDef, parseGraphDef, printGraphDef } from './proto/codec.js';
 export type { GraphDef, NodeDef } from './proto/messages.js';
+export { fromGraphDef, type ReadGraphOptions } from './read/graph-def.js';
 export type {
   GraphSidecar,
   NamedTensor,
@@ -10,5 +11,6 @@ export type {
   SidecarVariable,
   VariableAccess,
 } from './sidecar.js';
+export { printSidecar, sidecarFromJson } from './sidecar-json.js';
 export { type GraphDefOptions, PRODUCER, toGraphDef, type WrittenGraph } from './write/graph-def.js';
 export type { CollectiveForm } from './write/writing.js';

@@ -28,3 +28,5 @@ export const GROUP_PREFIX = 'placewright/';
 export const FUNCTION_PREFIX = 'placewright_';
 /** Element types of the outputs of a node whose op we do not know. */
 export const OUTPUT_TYPES = '_placewright_output_types';
+/** Shapes of what a staging area or a queue holds, on the nodes that put into it or give its handle. */
+export const HELD_SHAPES = '_placewright_shapes';

@@ -47,6 +47,8 @@ export interface SidecarEntry {
 export interface NamedTensor {
   readonly name: string;
   readonly tensor: string;
+  /** The tensor of the module, where another one of the graph stands for it. */
+  readonly of?: string;
 }
 
 export interface SidecarVariable {

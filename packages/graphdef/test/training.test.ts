@@ -30,6 +30,8 @@ const STRATEGIES: readonly (readonly [name: StrategyName, options: StrategyOptio
   ['replicated', { useNccl: false, localParameterDevice: 'gpu' }],
 ];
 
+type Values = ReadonlyMap<string, TensorValue>;
+
 /** LeNet is large for the interpreter: one way of each strategy, and fewer steps. */
 const LARGE = STRATEGIES.filter((_, i) => [0, 3, 5].includes(i));
 
@@ -96,7 +98,7 @@ describe.skipIf(!hasTensorFlow())('needs TensorFlow: trains as the interpreter d
     const session = await openSession(tensorflow, module, options);
     try {
       await start(session, module, feeds);
-      const steps = [];
+      const steps: { fetches: Values; variables: Values }[] = [];
       for (const batch of feeds.steps) {
         const fetches = await session.run('step', batch);
         steps.push({ fetches, variables: await session.readVariables() });

@@ -14,6 +14,7 @@ export * from './graph.js';
 export * from './infer.js';
 export * as decode from './json/decode.js';
 export * from './json/parse.js';
+export * as jsonSchema from './json/schema.js';
 export * from './json.js';
 export * from './link/link.js';
 export * from './link.js';

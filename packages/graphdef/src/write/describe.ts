@@ -14,10 +14,13 @@ export function describeEntries(writing: Writing): Partial<Record<EntryName, Sid
 export function describeEntry(writing: Writing, { feeds, fetches, rounds }: Entry): SidecarEntry {
   return {
     feeds: feeds.map(({ name, node }) => ({ name, tensor: `${nameOf(writing, node)}:0` })),
-    fetches: fetches.map(({ name, tensor }) => ({
-      name,
-      tensor: withPort(tensorText(writing, tensor)),
-    })),
+    fetches: fetches.map(({ name, tensor }) => {
+      const [of, given] = [
+        `${nameOf(writing, tensor.node)}:${tensor.port}`,
+        withPort(tensorText(writing, tensor)),
+      ];
+      return { name, tensor: given, ...(given === of ? {} : { of }) };
+    }),
     rounds: rounds.map((round) => round.map((id: NodeId) => nameOf(writing, id))),
   };
 }

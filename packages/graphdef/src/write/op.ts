@@ -5,6 +5,7 @@ import {
   ATTRS_MARK,
   EXTRA_MARK,
   HANDLES_ATTR,
+  HELD_SHAPES,
   OP_MARK,
   OPAQUE_PREFIX,
   OUTPUT_SHAPES,
@@ -50,9 +51,12 @@ function markOf(node: Node, row: OpRow): AttrEntry[] {
   return row.op === 'Identity' ? [entry(OP_MARK, textAttr(node.op))] : [];
 }
 
-/** What is taken out of a buffer has no shape in TensorFlow's op; tools read it here. */
+/** What goes into a buffer and what is taken out of it has no shape in TensorFlow's ops; it is read here. */
 function shapesOf(writing: Writing, node: Node): AttrEntry[] {
   const [resource] = resourcesOf(writing, node);
+  if (node.op === 'Stage' && resource?.kind === 'stagingArea') {
+    return [entry(HELD_SHAPES, shapesAttr(resource.types.map(({ shape }) => shape)))];
+  }
   if (node.outputs.length === 0 || resource === undefined || resource.kind === 'variable') return [];
   return [entry(OUTPUT_SHAPES, shapesAttr(node.outputs.map(({ shape }) => shape)))];
 }

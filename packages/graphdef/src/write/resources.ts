@@ -8,7 +8,7 @@ import {
   variableNames,
 } from '@placewright/ir';
 import { entry, intAttr, shapeAttr, shapesAttr, textAttr, typeAttr, typesAttr } from '../attr.js';
-import { FOR_MARK } from '../marks.js';
+import { FOR_MARK, HELD_SHAPES } from '../marks.js';
 import { sharedName } from '../names.js';
 import type { AttrEntry, NodeDef } from '../proto/messages.js';
 import type { SidecarVariable, VariableAccess } from '../sidecar.js';
@@ -67,11 +67,13 @@ function handleNode(writing: Writing, name: string, resource: VariableResource |
 /** Shapes are all or none: TensorFlow's queue holds none that is known in part. */
 function queueAttrs({ types, capacity }: QueueResource, common: readonly AttrEntry[]): AttrEntry[] {
   const known = types.every(({ shape }) => isStatic(shape));
+  const shapes = types.map(({ shape }) => shape);
   return [
     entry('component_types', typesAttr(types.map(({ dtype }) => dtype))),
-    entry('shapes', shapesAttr(known ? types.map(({ shape }) => shape) : [])),
+    entry('shapes', shapesAttr(known ? shapes : [])),
     entry('capacity', intAttr(capacity)),
     ...common,
+    ...(known ? [] : [entry(HELD_SHAPES, shapesAttr(shapes))]),
   ];
 }
 

@@ -1,0 +1,34 @@
+import { CLASS_ATTR, CLASS_PREFIX, GROUP_PREFIX } from '../marks.js';
+import { type GraphNode, textsAttrOf } from './nodes.js';
+
+/**
+ * Groups of colocated nodes, by the names of their nodes. Ours have names of their own. Elsewhere a node names another
+ * one that it goes with, and that one another again: the last of them names the group, and is in it.
+ */
+export function readGroups(graph: ReadonlyMap<string, GraphNode>): Map<string, string> {
+  const wanted = new Map<string, string>();
+  for (const node of graph.values()) {
+    const [first] = (textsAttrOf(node, CLASS_ATTR) ?? []).filter((text) => text.startsWith(CLASS_PREFIX));
+    if (first !== undefined) wanted.set(node.name, first.slice(CLASS_PREFIX.length));
+  }
+  const groups = new Map<string, string>();
+  for (const [name, target] of wanted) {
+    const group = target.startsWith(GROUP_PREFIX)
+      ? target.slice(GROUP_PREFIX.length)
+      : lastOf(wanted, target);
+    groups.set(name, group);
+    if (!target.startsWith(GROUP_PREFIX)) groups.set(group, group);
+  }
+  return groups;
+}
+
+function lastOf(wanted: ReadonlyMap<string, string>, start: string): string {
+  const seen = new Set([start]);
+  let at = start;
+  for (let next = wanted.get(at); next !== undefined && !seen.has(next); next = wanted.get(at)) {
+    seen.add(next);
+    at = next;
+  }
+  // A ring has no last one: the least name stands for all of it.
+  return wanted.has(at) ? ([...seen].sort()[0] ?? at) : at;
+}
