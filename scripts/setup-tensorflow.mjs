@@ -1,7 +1,7 @@
-// The benchmarks compare with a TensorFlow session where TensorFlow can be had: `tensorflow-cpu` in a virtual
-// environment of the project's own (.venv-tensorflow), made on first use. A test reads checkpoints with the `safetensors`
-// of the same environment: that alone is installed by `npm test` where it was asked for, by CI=true or
-// PLACEWRIGHT_SETUP=1; anywhere else a line says what to type, and the test is skipped. Nothing else needs either.
+// Two things of Python's, in a virtual environment of the project's own (.venv-tensorflow), made on first use:
+// `tensorflow-cpu`, which benchmarks compare with and tests run GraphDefs with, and `safetensors`, which a test reads
+// checkpoints with. `npm test` installs them where it was asked for, by CI=true or PLACEWRIGHT_SETUP=1; anywhere else a
+// line says what to type, and the tests are skipped. Nothing else needs either.
 // By hand: `node scripts/setup-tensorflow.mjs`. PLACEWRIGHT_PYTHON names the Python (3.9 or newer) to make it with.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -53,15 +53,19 @@ async function ensure(wanted) {
 /** The Python that has TensorFlow, made when missing and possible. */
 export const ensureTensorFlow = () => ensure(TENSORFLOW);
 
-/** The Python that has safetensors; installed only where that was asked for, as a Chromium is. */
-export async function ensureSafetensors(env = process.env) {
-  if (await has(SAFETENSORS)) return python;
-  if (env.CI === 'true' || env.PLACEWRIGHT_SETUP === '1') return ensure(SAFETENSORS);
-  console.log(
-    'No safetensors: the test that reads checkpoints with it is skipped. To run it: node scripts/setup-tensorflow.mjs',
-  );
+/** The Python that has what some tests read and run with; installed only where that was asked for, as a Chromium is. */
+async function ensureForTests(wanted, tests, env) {
+  if (await has(wanted)) return python;
+  if (env.CI === 'true' || env.PLACEWRIGHT_SETUP === '1') return ensure(wanted);
+  console.log(`No ${wanted.title}: ${tests}. To run them: node scripts/setup-tensorflow.mjs`);
   return undefined;
 }
+
+export const ensureSafetensors = (env = process.env) =>
+  ensureForTests(SAFETENSORS, 'the tests that read checkpoints with it are skipped', env);
+
+export const ensureTensorFlowForTests = (env = process.env) =>
+  ensureForTests(TENSORFLOW, 'the tests that run GraphDefs with it are skipped', env);
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   console.log(`safetensors: ${(await ensure(SAFETENSORS)) ?? 'none'}`);
