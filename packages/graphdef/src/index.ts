@@ -12,5 +12,11 @@ export type {
   VariableAccess,
 } from './sidecar.js';
 export { printSidecar, sidecarFromJson } from './sidecar-json.js';
-export { type GraphDefOptions, PRODUCER, toGraphDef, type WrittenGraph } from './write/graph-def.js';
+export {
+  devicesOf,
+  type GraphDefOptions,
+  PRODUCER,
+  toGraphDef,
+  type WrittenGraph,
+} from './write/graph-def.js';
 export type { CollectiveForm } from './write/writing.js';

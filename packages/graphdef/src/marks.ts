@@ -30,3 +30,6 @@ export const FUNCTION_PREFIX = 'placewright_';
 export const OUTPUT_TYPES = '_placewright_output_types';
 /** Shapes of what a staging area or a queue holds, on the nodes that put into it or give its handle. */
 export const HELD_SHAPES = '_placewright_shapes';
+/** The name of a node, and of what it acts on, where TensorFlow does not take it. */
+export const NAME_MARK = '_placewright_name';
+export const RESOURCE_MARK = '_placewright_resource';

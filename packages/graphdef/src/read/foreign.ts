@@ -5,6 +5,7 @@ import {
   FOR_MARK,
   HANDLES_ATTR,
   INPUTS_MARK,
+  NAME_MARK,
   OP_MARK,
   OPAQUE_PREFIX,
   OUTPUT_SHAPES,
@@ -16,7 +17,15 @@ import { type Reading, refOf } from './reading.js';
 import { shapesOf, typesOf, unknownShape, unknownType } from './resources.js';
 
 /** Attributes that say something that has a field of its own in the IR. */
-const ABSORBED = new Set([CLASS_ATTR, FOR_MARK, INPUTS_MARK, OP_MARK, OUTPUT_SHAPES, OUTPUT_TYPES]);
+const ABSORBED = new Set([
+  NAME_MARK,
+  CLASS_ATTR,
+  FOR_MARK,
+  INPUTS_MARK,
+  OP_MARK,
+  OUTPUT_SHAPES,
+  OUTPUT_TYPES,
+]);
 
 /** A node as it stands: handles become resources, everything else stays. */
 export function readForeign(reading: Reading, node: GraphNode, op: string): ReadOp {

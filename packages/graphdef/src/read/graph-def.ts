@@ -15,13 +15,13 @@ import {
   type Resource,
   verify,
 } from '@placewright/ir';
-import { FOR_MARK, FUNCTION_PREFIX, INPUTS_MARK } from '../marks.js';
+import { FOR_MARK, FUNCTION_PREFIX, INPUTS_MARK, NAME_MARK } from '../marks.js';
 import type { GraphDef } from '../proto/messages.js';
 import type { GraphSidecar, NamedTensor, SidecarEntry, SidecarNode } from '../sidecar.js';
 import { sidecarError } from '../sidecar-json.js';
 import { foreignOutputs, opaqueName, readForeign } from './foreign.js';
 import { readGroups } from './groups.js';
-import { type GraphNode, graphNodes, shown, tensorOfText, textsAttrOf } from './nodes.js';
+import { type GraphNode, graphNodes, shown, tensorOfText, textAttrOf, textsAttrOf } from './nodes.js';
 import { type ReadOp, readBuiltin } from './op.js';
 import { inOrder } from './order.js';
 import { deviceOf, idOf, type Reading, refOf } from './reading.js';
@@ -142,7 +142,7 @@ function addNode(reading: Reading, areas: ResourceTable, node: GraphNode): void 
       id,
       makeNode({
         id,
-        name: about?.name ?? node.name,
+        name: about?.name ?? textAttrOf(node, NAME_MARK) ?? node.name,
         op,
         inputs,
         controls: node.controls.flatMap((before) => controlOf(reading, before)),

@@ -12,7 +12,7 @@ import {
   type VariableResource,
 } from '@placewright/ir';
 import { dtypeOf } from '../dtype.js';
-import { HELD_SHAPES, OUTPUT_SHAPES } from '../marks.js';
+import { HELD_SHAPES, OUTPUT_SHAPES, RESOURCE_MARK } from '../marks.js';
 import { sharedName } from '../names.js';
 import { sidecarError } from '../sidecar-json.js';
 import { shapeOf } from '../tensor.js';
@@ -42,7 +42,7 @@ export function readResources(reading: Reading): ResourceTable {
   }
   const made = new Map<string, ResourceId>();
   const add: Add = (found) => {
-    const key = keyOf(found, found.name);
+    const key = keyOf(found, sharedName(found.name));
     const known = made.get(key);
     if (known !== undefined) return known;
     const whole = described.get(key);
@@ -92,7 +92,7 @@ type Add = (found: Found) => ResourceId;
 
 function common(reading: Reading, node: GraphNode) {
   const shared = textAttrOf(node, 'shared_name') ?? '';
-  const name = shared === '' ? node.name : shared;
+  const name = textAttrOf(node, RESOURCE_MARK) ?? (shared === '' ? node.name : shared);
   const container = textAttrOf(node, 'container') ?? '';
   return { name, container, device: deviceOf(reading, node.device), replica: null, origin: IMPORTED };
 }
@@ -192,7 +192,7 @@ function stagingAreas(
   const shapes = new Map<string, Shape[]>();
   const key = (node: GraphNode): string => {
     const area = { ...common(reading, node), kind: 'stagingArea', types: [], capacity: 0 } as const;
-    return keyOf(area, area.name);
+    return keyOf(area, sharedName(area.name));
   };
   for (const node of nodes) {
     const found = shapesOf(node, node.op === 'Unstage' ? OUTPUT_SHAPES : HELD_SHAPES);

@@ -6,7 +6,7 @@ import {
   type OpRegistry,
   PlacewrightError,
 } from '@placewright/ir';
-import { checkOneToOne, type DeviceNames, SAME_DEVICES, tensorflowDevice } from '../device.js';
+import { checkOneToOne, type DeviceNames, hostOf, SAME_DEVICES, tensorflowDevice } from '../device.js';
 import { rowOf } from '../ops/table.js';
 import type { GraphDef } from '../proto/messages.js';
 import { type GraphSidecar, SIDECAR_VERSION } from '../sidecar.js';
@@ -72,9 +72,13 @@ function graphOf({ nodes, functions }: Writing): GraphDef {
   };
 }
 
-function devicesOf(module: Module): Set<DeviceName> {
+/** Devices that something in the graph runs on: those of the module, and their hosts where random numbers are drawn. */
+export function devicesOf(module: Module): Set<DeviceName> {
   const devices = new Set<DeviceName>();
-  for (const { device } of module.graph.nodes.values()) devices.add(device);
+  for (const { op, device } of module.graph.nodes.values()) {
+    devices.add(device);
+    if (rowOf(op)?.kind === 'expansion') devices.add(hostOf(device));
+  }
   for (const { device } of module.resources.values()) devices.add(device);
   return devices;
 }

@@ -15,7 +15,7 @@ import { sharedName } from '../names.js';
 import type { AttrRow, InputRow, OpRow } from '../ops/row.js';
 import type { AttrCase, AttrEntry } from '../proto/messages.js';
 import { addConstant, addValue, typeOf } from './constants.js';
-import { addMain, resourcesOf, tensorText, type Writing } from './writing.js';
+import { addMain, resourceMarks, resourcesOf, tensorText, type Writing } from './writing.js';
 
 /** Writes a node that is one op of TensorFlow's, with the constants that it takes. */
 export function writeOp(writing: Writing, node: Node, row: OpRow): void {
@@ -55,10 +55,12 @@ function markOf(node: Node, row: OpRow): AttrEntry[] {
 function shapesOf(writing: Writing, node: Node): AttrEntry[] {
   const [resource] = resourcesOf(writing, node);
   if (node.op === 'Stage' && resource?.kind === 'stagingArea') {
-    return [entry(HELD_SHAPES, shapesAttr(resource.types.map(({ shape }) => shape)))];
+    const held = entry(HELD_SHAPES, shapesAttr(resource.types.map(({ shape }) => shape)));
+    return [held, ...resourceMarks(resource)];
   }
   if (node.outputs.length === 0 || resource === undefined || resource.kind === 'variable') return [];
-  return [entry(OUTPUT_SHAPES, shapesAttr(node.outputs.map(({ shape }) => shape)))];
+  const taken = entry(OUTPUT_SHAPES, shapesAttr(node.outputs.map(({ shape }) => shape)));
+  return [taken, ...(resource.kind === 'stagingArea' ? resourceMarks(resource) : [])];
 }
 
 function inputTexts(writing: Writing, node: Node, row: InputRow): string[] {

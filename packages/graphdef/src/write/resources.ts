@@ -12,7 +12,7 @@ import { FOR_MARK, HELD_SHAPES } from '../marks.js';
 import { sharedName } from '../names.js';
 import type { AttrEntry, NodeDef } from '../proto/messages.js';
 import type { SidecarVariable, VariableAccess } from '../sidecar.js';
-import { deviceText, type Writing } from './writing.js';
+import { deviceText, resourceMarks, type Writing } from './writing.js';
 
 /** TensorFlow's rule for containers. */
 const CONTAINER = /^(?:[A-Za-z0-9.][A-Za-z0-9_.\-/]*)?$/;
@@ -55,6 +55,7 @@ function handleNode(writing: Writing, name: string, resource: VariableResource |
   const common = [
     entry('container', textAttr(resource.container)),
     entry('shared_name', textAttr(sharedName(resourceName(resource)))),
+    ...resourceMarks(resource),
   ];
   const device = deviceText(writing, resource.device);
   if (resource.kind === 'queue')

@@ -9,12 +9,21 @@ import {
   type OpRegistry,
   type Resource,
   type ResourceId,
+  resourceName,
   type TensorRef,
 } from '@placewright/ir';
 import { entry, textAttr, textsAttr } from '../attr.js';
 import { type DeviceNames, tensorflowDevice } from '../device.js';
-import { CLASS_ATTR, CLASS_PREFIX, FOR_MARK, GROUP_PREFIX, INPUTS_MARK } from '../marks.js';
-import { type NameTable, nameTable } from '../names.js';
+import {
+  CLASS_ATTR,
+  CLASS_PREFIX,
+  FOR_MARK,
+  GROUP_PREFIX,
+  INPUTS_MARK,
+  NAME_MARK,
+  RESOURCE_MARK,
+} from '../marks.js';
+import { type NameTable, nameTable, sharedName } from '../names.js';
 import type { AttrEntry, FunctionDef, NodeDef } from '../proto/messages.js';
 
 /** How all-reduces over devices are written: as NCCL's op, for GPUs, or as a collective, for any devices. */
@@ -102,6 +111,18 @@ export function commonAttrs(node: Node): AttrEntry[] {
   return [entry(CLASS_ATTR, textsAttr([`${CLASS_PREFIX}${GROUP_PREFIX}${node.colocation}`]))];
 }
 
+/** The name of a node where the graph has another one. */
+function nameMarks(writing: Writing, node: Node): AttrEntry[] {
+  const name = nodeName(node);
+  return name === nameOf(writing, node.id) ? [] : [entry(NAME_MARK, textAttr(name))];
+}
+
+/** The name of a resource where its shared name is another one. */
+export function resourceMarks(resource: Resource): AttrEntry[] {
+  const name = resourceName(resource);
+  return sharedName(name) === name ? [] : [entry(RESOURCE_MARK, textAttr(name))];
+}
+
 /** Something beside a node: a constant that it takes, or a part of what it becomes. */
 export interface Part {
   /** Its name behind that of the node. */
@@ -138,6 +159,6 @@ export function addMain(
     op: main.op,
     input: [...main.inputs, ...controlTexts(writing, node)],
     device: deviceText(writing, node.device),
-    attr: [...main.attrs, ...inputMarks(writing, node), ...commonAttrs(node)],
+    attr: [...main.attrs, ...inputMarks(writing, node), ...nameMarks(writing, node), ...commonAttrs(node)],
   });
 }

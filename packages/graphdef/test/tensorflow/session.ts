@@ -1,30 +1,41 @@
 import {
   allocate,
   bytesOf,
+  compareDevices,
   type DType,
   type EntryName,
   formatDevice,
   type Module,
+  nodeName,
+  nodeOf,
   parseDevice,
   type TensorValue,
 } from '@placewright/ir';
-import { encodeGraphDef, type GraphDefOptions, toGraphDef, type WrittenGraph } from '../../src/index.js';
+import {
+  devicesOf,
+  encodeGraphDef,
+  type GraphDefOptions,
+  toGraphDef,
+  type WrittenGraph,
+} from '../../src/index.js';
 import type { TensorFlow } from './python.js';
 
 export type Feeds = ReadonlyMap<string, TensorValue>;
 
-/** `GPU:i` is `CPU:i+1`: a TensorFlow without GPUs has as many CPU devices as it is asked for. */
+/**
+ * `GPU:i` is `CPU:i+1`: a TensorFlow without GPUs has as many CPU devices as it is asked for. Devices of several tasks get
+ * one number after the other, since one session has one task.
+ */
 export function cpuDevices(module: Module): Map<string, string> {
-  const devices = new Set<string>();
-  for (const { device } of module.graph.nodes.values()) devices.add(device);
-  for (const { device } of module.resources.values()) devices.add(device);
-  const names = new Map<string, string>();
-  for (const device of devices) {
-    const spec = parseDevice(device);
-    if (spec.type !== 'GPU') continue;
-    names.set(device, formatDevice({ ...spec, type: 'CPU', index: (spec.index ?? 0) + 1 }));
-  }
-  return names;
+  const devices = [...devicesOf(module)].sort(compareDevices);
+  const local = devices.every((device) => parseDevice(device).job === undefined);
+  return new Map(
+    devices.map((device, i) => {
+      const { type, index = 0 } = parseDevice(device);
+      const number = local ? index + (type === 'GPU' ? 1 : 0) : i;
+      return [device, formatDevice({ type: 'CPU', index: number })];
+    }),
+  );
 }
 
 /** A session of TensorFlow over the GraphDef of a module, in the form that the suite of engines takes. */
@@ -64,7 +75,8 @@ export async function openSession(
   };
   return {
     written,
-    run: (entry, feeds = new Map(), { fetch = [] } = {}) => runEntry(written, send, entry, feeds, fetch),
+    run: (entry, feeds = new Map(), { fetch = [] } = {}) =>
+      runEntry(written, send, entry, feeds, fetch.map(shownTensor(module, written))),
     async trace(entry, feeds = new Map()) {
       const ran: [string, string][] = [];
       const traced = async (run: Run) => {
@@ -86,6 +98,22 @@ export async function openSession(
     async close() {
       await tensorflow.ask('close', { session });
     },
+  };
+}
+
+interface More {
+  readonly name: string;
+  readonly tensor: string;
+}
+
+/** Tensors by the names that the module shows; TensorFlow does not take all of them. */
+function shownTensor(module: Module, { sidecar }: WrittenGraph): (shown: string) => More {
+  const names = new Map(
+    sidecar.module?.nodes.map(({ graph, id }) => [nodeName(nodeOf(module.graph, id)), graph] as const),
+  );
+  return (shown) => {
+    const at = shown.lastIndexOf(':');
+    return { name: shown, tensor: `${names.get(shown.slice(0, at)) ?? ''}${shown.slice(at)}` };
   };
 }
 
@@ -120,7 +148,7 @@ async function runEntry(
   send: Send,
   name: EntryName,
   values: Feeds,
-  more: readonly string[],
+  more: readonly More[],
 ): Promise<Map<string, TensorValue>> {
   const entry = sidecar.entries[name];
   if (entry === undefined) throw new Error(`there is no entry ${name}`);
@@ -128,7 +156,7 @@ async function runEntry(
     const value = values.get(feed);
     return value === undefined ? [] : [{ name: tensor, value }];
   });
-  const fetches = [...entry.fetches, ...more.map((tensor) => ({ name: tensor, tensor }))];
+  const fetches = [...entry.fetches, ...more];
   const out = new Map<string, TensorValue>();
   for (const [i, targets] of entry.rounds.entries()) {
     const wanted = i === entry.rounds.length - 1 ? fetches : [];
