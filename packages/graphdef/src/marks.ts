@@ -22,8 +22,8 @@ export const OPAQUE_PREFIX = 'tf.';
 /** TensorFlow's attribute for colocation, and what its values begin with. */
 export const CLASS_ATTR = '_class';
 export const CLASS_PREFIX = 'loc:@';
-/** In front of the names of groups, so that none is taken for a node. */
-export const GROUP_PREFIX = 'placewright/';
+/** The group of a node, where that is not called after the node that the others go with. */
+export const GROUP_MARK = '_placewright_group';
 /** In front of the names of our functions. */
 export const FUNCTION_PREFIX = 'placewright_';
 /** Element types of the outputs of a node whose op we do not know. */

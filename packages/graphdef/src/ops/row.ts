@@ -24,8 +24,8 @@ export type InputRow =
       /** TensorFlow's name of the input, and the end of the constant's own name. */
       readonly name: string;
       readonly dtype: TypeOf;
-      /** `pairs` is a matrix of two columns. */
-      readonly form: 'scalar' | 'vector' | 'pairs';
+      /** `pairs` is a matrix of two columns, `axes` a vector in which TensorFlow lets dimensions be counted from the end. */
+      readonly form: 'scalar' | 'vector' | 'pairs' | 'axes';
     }
   /** The third reserve of the batch normalisation whose first one is our input: only TensorFlow's GPU kernels look at it. */
   | { readonly kind: 'reserve'; readonly of: number };
@@ -85,6 +85,13 @@ export const vector = (attr: string, name: string = attr): InputRow => ({
   name,
   dtype: 'int32',
   form: 'vector',
+});
+export const axes = (attr: string, name: string): InputRow => ({
+  kind: 'constant',
+  attr,
+  name,
+  dtype: 'int32',
+  form: 'axes',
 });
 export const pairs = (attr: string): InputRow => ({
   kind: 'constant',

@@ -1,6 +1,7 @@
 import type { BuiltinOp } from '@placewright/ir';
 import { typeAttr } from '../attr.js';
 import {
+  axes,
   fixed,
   handle,
   input,
@@ -19,7 +20,7 @@ import {
 const unary: OpRow = row([input(0)], [T]);
 const binary: OpRow = row([input(0), input(1)], [T]);
 const reduction: OpRow = row(
-  [input(0), vector('axis', 'reduction_indices')],
+  [input(0), axes('axis', 'reduction_indices')],
   [T, typed('Tidx', 'int32'), kept('keep_dims')],
 );
 const WINDOW = ['strides', 'padding', 'data_format', 'dilations'].map((name) => kept(name));

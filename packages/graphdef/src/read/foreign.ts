@@ -3,6 +3,7 @@ import { irAttr } from '../attr.js';
 import {
   CLASS_ATTR,
   FOR_MARK,
+  GROUP_MARK,
   HANDLES_ATTR,
   INPUTS_MARK,
   NAME_MARK,
@@ -11,6 +12,7 @@ import {
   OUTPUT_SHAPES,
   OUTPUT_TYPES,
 } from '../marks.js';
+import { shapeOf } from '../tensor.js';
 import type { GraphNode } from './nodes.js';
 import { type ReadOp, typeOfAttr } from './op.js';
 import { type Reading, refOf } from './reading.js';
@@ -18,6 +20,7 @@ import { shapesOf, typesOf, unknownShape, unknownType } from './resources.js';
 
 /** Attributes that say something that has a field of its own in the IR. */
 const ABSORBED = new Set([
+  GROUP_MARK,
   NAME_MARK,
   CLASS_ATTR,
   FOR_MARK,
@@ -73,7 +76,7 @@ const FIXED_TYPES: Readonly<Record<string, DType>> = {
  */
 export function foreignOutputs(reading: Reading, node: GraphNode): TensorType[] {
   const used = (reading.usedPorts.get(node.name) ?? -1) + 1;
-  const shapes = shapesOf(node, OUTPUT_SHAPES);
+  const shapes = shapesOf(node, OUTPUT_SHAPES) ?? constantShape(node);
   if (shapes === null && used === 0) return [];
   if (shapes === null || shapes.length < used) {
     throw unknownShape(
@@ -82,6 +85,13 @@ export function foreignOutputs(reading: Reading, node: GraphNode): TensorType[] 
     );
   }
   return shapes.map((shape, i): TensorType => ({ dtype: outputType(node, shapes, i), shape }));
+}
+
+/** A constant has its shape in its value. */
+function constantShape({ op, attrs }: GraphNode): Shape[] | null {
+  const value = attrs.get('value');
+  const shape = op === 'Const' && value?.case === 'tensor' ? shapeOf(value.value.tensorShape) : null;
+  return shape === null ? null : [shape];
 }
 
 function outputType(node: GraphNode, shapes: readonly Shape[], index: number): DType {

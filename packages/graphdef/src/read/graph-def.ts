@@ -15,7 +15,7 @@ import {
   type Resource,
   verify,
 } from '@placewright/ir';
-import { FOR_MARK, FUNCTION_PREFIX, INPUTS_MARK, NAME_MARK } from '../marks.js';
+import { FOR_MARK, FUNCTION_PREFIX, INPUTS_MARK, NAME_MARK, OP_MARK } from '../marks.js';
 import type { GraphDef } from '../proto/messages.js';
 import type { GraphSidecar, NamedTensor, SidecarEntry, SidecarNode } from '../sidecar.js';
 import { sidecarError } from '../sidecar-json.js';
@@ -192,7 +192,8 @@ function typedOp(reading: Reading, areas: ResourceTable, node: GraphNode): Typed
     if (found !== null) return { ...found, outputs: typesOfOutputs(reading, found) };
   } catch (error) {
     // What is ours must be read as what it was.
-    if (!(error instanceof PlacewrightError) || reading.described.has(node.name)) throw error;
+    const ours = node.attrs.has(OP_MARK) || reading.described.has(node.name);
+    if (!(error instanceof PlacewrightError) || ours) throw error;
     for (const name of reading.folded) if (!before.has(name)) reading.folded.delete(name);
     return asOpaque(reading, node, error);
   }

@@ -1,9 +1,9 @@
-import { CLASS_ATTR, CLASS_PREFIX, GROUP_PREFIX } from '../marks.js';
-import { type GraphNode, textsAttrOf } from './nodes.js';
+import { CLASS_ATTR, CLASS_PREFIX, GROUP_MARK } from '../marks.js';
+import { type GraphNode, textAttrOf, textsAttrOf } from './nodes.js';
 
 /**
- * Groups of colocated nodes, by the names of their nodes. Ours have names of their own. Elsewhere a node names another
- * one that it goes with, and that one another again: the last of them names the group, and is in it.
+ * Groups of colocated nodes, by the names of their nodes. A node names another one that it goes with, and that one another
+ * again: the last of them names the group, and is in it, unless ours says another name.
  */
 export function readGroups(graph: ReadonlyMap<string, GraphNode>): Map<string, string> {
   const wanted = new Map<string, string>();
@@ -13,11 +13,13 @@ export function readGroups(graph: ReadonlyMap<string, GraphNode>): Map<string, s
   }
   const groups = new Map<string, string>();
   for (const [name, target] of wanted) {
-    const group = target.startsWith(GROUP_PREFIX)
-      ? target.slice(GROUP_PREFIX.length)
-      : lastOf(wanted, target);
+    const group = lastOf(wanted, target);
     groups.set(name, group);
-    if (!target.startsWith(GROUP_PREFIX)) groups.set(group, group);
+    groups.set(group, group);
+  }
+  for (const node of graph.values()) {
+    const named = textAttrOf(node, GROUP_MARK);
+    if (named !== undefined) groups.set(node.name, named);
   }
   return groups;
 }

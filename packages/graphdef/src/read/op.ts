@@ -158,13 +158,24 @@ function foldConstant(
   { row, decls, attrs }: Folding,
 ): void {
   const value = constantOf(reading, node, tensor, row.name);
-  const attr = attrOfConstant(decls[row.attr]?.kind, value);
+  const found = attrOfConstant(decls[row.attr]?.kind, value);
+  const attr = row.form === 'axes' ? fromFront(reading, node, found) : found;
   if (attr === null) throw inexpressible(node, `its ${row.name} has the wrong shape`);
   attrs.set(row.attr, attr);
   // The element type of such an op is that of the constant.
   if (typeof row.dtype !== 'string' && 'attr' in row.dtype) {
     attrs.set(row.dtype.attr, { kind: 'dtype', value: value.dtype });
   }
+}
+
+/** Dimensions counted from the front, each once, in rising order. */
+function fromFront({ ids, nodes }: Reading, node: GraphNode, attr: Attr | null): Attr | null {
+  const [of] = node.inputs;
+  const id = of === undefined ? undefined : ids.get(of.node);
+  const rank = id === undefined ? undefined : nodes.get(id)?.outputs[of?.port ?? 0]?.shape.length;
+  if (attr?.kind !== 'ints' || rank === undefined) return attr;
+  const axes = new Set(attr.value.map((axis) => (axis < 0 ? axis + rank : axis)));
+  return { kind: 'ints', value: [...axes].sort((a, b) => a - b) };
 }
 
 function attrOfConstant(kind: Attr['kind'] | undefined, value: TensorValue): Attr | null {

@@ -39,7 +39,9 @@ export function producerOf({ graph }: Reading, { node }: GraphTensor): GraphNode
 /** One of our tensors. Throws PW_GRAPHDEF_HANDLE for handles of resources, and parts of other nodes. */
 export function refOf(reading: Reading, tensor: GraphTensor): TensorRef {
   const id = reading.ids.get(tensor.node);
-  if (id !== undefined && reading.nodes.has(id)) return { node: id, port: tensor.port };
+  const producer = id === undefined ? undefined : reading.nodes.get(id);
+  if (producer !== undefined && producer.outputs.length <= tensor.port) throw noOutput(tensor, producer);
+  if (producer !== undefined) return { node: producer.id, port: tensor.port };
   const { op } = producerOf(reading, tensor);
   throw new PlacewrightError(
     'PW_GRAPHDEF_HANDLE',
@@ -47,6 +49,14 @@ export function refOf(reading: Reading, tensor: GraphTensor): TensorRef {
     {
       hint: 'handles of variables and queues go to ops on these; what stands for a part of another op goes to that op',
     },
+  );
+}
+
+function noOutput({ node, port }: GraphTensor, { op, outputs }: Node): PlacewrightError {
+  return new PlacewrightError(
+    'PW_GRAPHDEF_DANGLING',
+    `output ${port} of ${shown(node)} is taken, and ${op} has ${outputs.length}`,
+    { hint: 'the file is damaged, or of a later TensorFlow whose op has more outputs' },
   );
 }
 

@@ -56,6 +56,7 @@ function constantValue(node: Node, { attr: name, form }: ConstantRow, dtype: DTy
     case 'scalar':
       return tensorOf(dtype, [], numbers);
     case 'vector':
+    case 'axes':
       return tensorOf(dtype, [numbers.length], numbers);
     case 'pairs':
       return tensorOf(dtype, [numbers.length / 2, 2], numbers);

@@ -18,7 +18,7 @@ import {
   CLASS_ATTR,
   CLASS_PREFIX,
   FOR_MARK,
-  GROUP_PREFIX,
+  GROUP_MARK,
   INPUTS_MARK,
   NAME_MARK,
   RESOURCE_MARK,
@@ -43,6 +43,8 @@ export interface Writing {
   readonly nodes: NodeDef[];
   /** Functions by name. */
   readonly functions: Map<string, FunctionDef>;
+  /** By group of colocated nodes; worked out when first needed, once all handles have names. */
+  leaders?: ReadonlyMap<string, string>;
 }
 
 export function startWriting(
@@ -105,10 +107,33 @@ export function controlTexts(writing: Writing, node: Node): string[] {
   return [...new Set(node.controls)].map((id) => `^${nameOf(writing, id)}`);
 }
 
-/** Attributes that any node of ours may have. */
-export function commonAttrs(node: Node): AttrEntry[] {
+/**
+ * The node that each group of colocated nodes goes with: a member, or a handle beside it, that the group is called after, or
+ * else its first member.
+ */
+function groupLeaders({ module, nodeNames, handles }: Writing): Map<string, string> {
+  const handleDevices = new Map<string, string>();
+  for (const [id, name] of handles) handleDevices.set(name, module.resources.get(id)?.device ?? '');
+  const leaders = new Map<string, string>();
+  for (const { id, colocation: group, device } of module.graph.nodes.values()) {
+    if (group === null) continue;
+    const name = nodeNames.get(id) ?? '';
+    if (name === group || handleDevices.get(group) === device) leaders.set(group, group);
+    else if (!leaders.has(group)) leaders.set(group, name);
+  }
+  return leaders;
+}
+
+/** TensorFlow lets a node go with another node; the name of the group is written where it is another one. */
+function groupAttrs(writing: Writing, node: Node): AttrEntry[] {
   if (node.colocation === null) return [];
-  return [entry(CLASS_ATTR, textsAttr([`${CLASS_PREFIX}${GROUP_PREFIX}${node.colocation}`]))];
+  writing.leaders ??= groupLeaders(writing);
+  const leader = writing.leaders.get(node.colocation) ?? '';
+  const own = leader === nameOf(writing, node.id);
+  return [
+    ...(own ? [] : [entry(CLASS_ATTR, textsAttr([CLASS_PREFIX + leader]))]),
+    ...(leader === node.colocation ? [] : [entry(GROUP_MARK, textAttr(node.colocation))]),
+  ];
 }
 
 /** The name of a node where the graph has another one. */
@@ -159,6 +184,11 @@ export function addMain(
     op: main.op,
     input: [...main.inputs, ...controlTexts(writing, node)],
     device: deviceText(writing, node.device),
-    attr: [...main.attrs, ...inputMarks(writing, node), ...nameMarks(writing, node), ...commonAttrs(node)],
+    attr: [
+      ...main.attrs,
+      ...inputMarks(writing, node),
+      ...nameMarks(writing, node),
+      ...groupAttrs(writing, node),
+    ],
   });
 }

@@ -104,7 +104,32 @@ def same(header, blobs):
     return {"same": binary == text}, [text_format.MessageToString(binary).encode()]
 
 
-COMMANDS = {"load": load, "run": run, "close": close, "same": same}
+def foreign(header, blobs):
+    """A graph of TensorFlow's own making, with much that the IR does not have."""
+    graph = tf.Graph()
+    with graph.as_default(), tf.device("/device:CPU:0"):
+        x = tf.placeholder(tf.float32, [None, 4], name="x")
+        with tf.variable_scope("", use_resource=header["resource"]):
+            w = tf.get_variable("w", [4, 3], initializer=tf.constant_initializer(0.25))
+        with tf.colocate_with(w.op if not header["resource"] else w.handle.op):
+            hidden = tf.nn.softplus(tf.matmul(x, w), name="hidden")
+        mixed = tf.transpose(hidden, [1, 0])[1:, ::2] + tf.cast(tf.rank(x), tf.float32)
+        y = tf.reduce_sum(mixed, axis=[-1], keepdims=True, name="y")
+        tf.summary.scalar("mean", tf.reduce_mean(y))
+        tf.argmax(y, 0, output_type=tf.int32, name="best")
+        tf.train.MomentumOptimizer(0.1, 0.9).minimize(tf.reduce_mean(y), name="train")
+        tf.global_variables_initializer()
+        if header.get("loop"):
+            tf.while_loop(lambda i: i < 3, lambda i: i + 1, [tf.constant(0)])
+    if header.get("v1_loop"):
+        tf.disable_control_flow_v2()
+        with graph.as_default():
+            tf.while_loop(lambda i: i < 3, lambda i: i + 1, [tf.constant(0)])
+        tf.enable_control_flow_v2()
+    return {}, [graph.as_graph_def(add_shapes=header.get("shapes", True)).SerializeToString()]
+
+
+COMMANDS = {"foreign": foreign, "load": load, "run": run, "close": close, "same": same}
 
 while True:
     header, blobs = read_frame()
