@@ -15,7 +15,9 @@ export { printSidecar, sidecarFromJson } from './sidecar-json.js';
 export {
   devicesOf,
   type GraphDefOptions,
+  linkedGraphDef,
   PRODUCER,
+  type TaskEntries,
   toGraphDef,
   type WrittenGraph,
 } from './write/graph-def.js';

@@ -65,8 +65,18 @@ function pack(data: TensorData, bits: (x: number) => number): Uint8Array {
   return new Uint8Array(Uint16Array.from(data as Float32Array, bits).buffer);
 }
 
-/** Elements that a message of a few bytes may stand for: it can repeat its last one. */
-const MOST_REPEATED = 2 ** 28;
+/** Elements that all messages of a file together may stand for beyond those that they hold: the last one is repeated. */
+export const MOST_REPEATED = 2 ** 28;
+
+/** Elements of a message that it does not hold itself. */
+export function repeatedElements(message: TensorProto): number {
+  const dtype = dtypeOf(message.dtype);
+  const shape = shapeOf(message.tensorShape);
+  if (dtype === undefined || dtype === 'string' || shape === null || message.tensorContent.length > 0)
+    return 0;
+  const count = shape.reduce<number>((product, dim) => product * (dim ?? 1), 1);
+  return Math.max(0, count - numbersOf(message, dtype).length);
+}
 
 /**
  * The value of a message; null where the IR has no such value: strings, other element types. Throws

@@ -113,14 +113,14 @@ const BAD: readonly (readonly [what: string, text: string, code: string, says: s
     `node { name: "c" op: "Const" attr { key: "value" value { tensor { dtype: DT_FLOAT
       tensor_shape { dim { size: 2000000000 } } float_val: 1 } } } }`,
     'PW_GRAPHDEF_TENSOR',
-    'repeats one number',
+    'repeat numbers too many times',
   ],
   [
     'a constant beyond all bounds',
     `node { name: "c" op: "Const" attr { key: "value" value { tensor { dtype: DT_FLOAT
       tensor_shape { dim { size: 4000000000 } dim { size: 4000000000 } } } } } }`,
-    'PW_SHAPE_TOO_LARGE',
-    'elements',
+    'PW_GRAPHDEF_TENSOR',
+    'repeat numbers too many times',
   ],
   [
     'damaged marks of ours',

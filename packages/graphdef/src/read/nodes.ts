@@ -1,6 +1,7 @@
 import { nearest, PlacewrightError } from '@placewright/ir';
 import { textOf } from '../attr.js';
 import type { AttrCase, GraphDef, NodeDef } from '../proto/messages.js';
+import { MOST_REPEATED, repeatedElements } from '../tensor.js';
 
 /** A tensor of the graph: output `port` of a node. */
 export interface GraphTensor {
@@ -61,11 +62,14 @@ export const shown = (name: string): string =>
 
 /**
  * The nodes of a graph by name. Throws PW_GRAPHDEF_NODE for names that are missing or stand twice, PW_GRAPHDEF_DANGLING for
- * edges from nodes that are not there, PW_GRAPHDEF_ATTR.
+ * edges from nodes that are not there, PW_GRAPHDEF_ATTR, PW_GRAPHDEF_TENSOR.
  */
 export function graphNodes({ node: defs }: GraphDef): Map<string, GraphNode> {
   const nodes = new Map<string, GraphNode>();
+  let repeated = 0;
   for (const def of defs) {
+    repeated += repeatedIn(def);
+    if (repeated > MOST_REPEATED) throw tooManyRepeated(def);
     const node = graphNode(def);
     if (def.name === '') throw graphError('PW_GRAPHDEF_NODE', def.op, 'has no name');
     if (def.op === '') throw graphError('PW_GRAPHDEF_NODE', def.name, 'has no op');
@@ -78,6 +82,26 @@ export function graphNodes({ node: defs }: GraphDef): Map<string, GraphNode> {
     }
   }
   return nodes;
+}
+
+function repeatedIn({ attr }: NodeDef): number {
+  let sum = 0;
+  for (const { value } of attr) {
+    if (value?.value.case === 'tensor') sum += repeatedElements(value.value.value);
+  }
+  return sum;
+}
+
+/** A file of a few bytes must not ask for all memory. */
+function tooManyRepeated({ name }: NodeDef): PlacewrightError {
+  return new PlacewrightError(
+    'PW_GRAPHDEF_TENSOR',
+    'the constants of the graph repeat numbers too many times',
+    {
+      where: { node: name },
+      hint: `${MOST_REPEATED} elements may be repetitions: fill large tensors with Fill, or store their bytes`,
+    },
+  );
 }
 
 function dangling(name: string, missing: string, nodes: ReadonlyMap<string, GraphNode>): PlacewrightError {

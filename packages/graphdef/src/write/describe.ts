@@ -4,14 +4,17 @@ import { rowOf } from '../ops/table.js';
 import type { SidecarEntry, SidecarModule, SidecarNode } from '../sidecar.js';
 import { nameOf, tensorText, type Writing } from './writing.js';
 
-export function describeEntries(writing: Writing): Partial<Record<EntryName, SidecarEntry>> {
+/** Entries by the names of the graph: the module's, or those of one task of a linked one. */
+export function describeEntries(
+  writing: Writing,
+  entries: Module['entries'],
+): Partial<Record<EntryName, SidecarEntry>> {
   const out: Partial<Record<EntryName, SidecarEntry>> = {};
-  for (const entry of Object.values(writing.module.entries)) out[entry.name] = describeEntry(writing, entry);
+  for (const entry of Object.values(entries)) out[entry.name] = describeEntry(writing, entry);
   return out;
 }
 
-/** An entry by the names of the graph; also for those that a linked module has for each task. */
-export function describeEntry(writing: Writing, { feeds, fetches, rounds }: Entry): SidecarEntry {
+function describeEntry(writing: Writing, { feeds, fetches, rounds }: Entry): SidecarEntry {
   return {
     feeds: feeds.map(({ name, node }) => ({ name, tensor: `${nameOf(writing, node)}:0` })),
     fetches: fetches.map(({ name, tensor }) => {

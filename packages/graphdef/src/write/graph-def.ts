@@ -1,10 +1,12 @@
 import {
   builtinRegistry,
   type DeviceName,
+  type LinkedModule,
   type Module,
   type Node,
   type OpRegistry,
   PlacewrightError,
+  type TaskName,
 } from '@placewright/ir';
 import { checkOneToOne, type DeviceNames, hostOf, SAME_DEVICES, tensorflowDevice } from '../device.js';
 import { rowOf } from '../ops/table.js';
@@ -46,6 +48,29 @@ export interface WrittenGraph {
  * Throws PW_GRAPHDEF_OP, PW_GRAPHDEF_NAME, PW_GRAPHDEF_DEVICES, PW_GRAPHDEF_HANDLE, PW_GRAPHDEF_COLLECTIVE, PW_ATTR_*.
  */
 export function toGraphDef(module: Module, options: GraphDefOptions = {}): WrittenGraph {
+  return write(module, options).written;
+}
+
+/** The entries of one task of a cluster, by the names of the graph. */
+export interface TaskEntries {
+  readonly task: TaskName;
+  readonly entries: GraphSidecar['entries'];
+}
+
+/**
+ * The modules of a whole cluster, linked, as one GraphDef. The sidecar has the entries of all tasks together, `tasks` those
+ * of each by itself. Throws as `toGraphDef`.
+ */
+export function linkedGraphDef(
+  { module, tasks }: LinkedModule,
+  options: GraphDefOptions = {},
+): WrittenGraph & { readonly tasks: readonly TaskEntries[] } {
+  const { writing, written } = write(module, options);
+  const own = tasks.map(({ task, entries }) => ({ task, entries: describeEntries(writing, entries) }));
+  return { ...written, tasks: own };
+}
+
+function write(module: Module, options: GraphDefOptions): { writing: Writing; written: WrittenGraph } {
   const { registry = builtinRegistry, devices = SAME_DEVICES, collectives = 'nccl' } = options;
   checkOneToOne(devicesOf(module), devices);
   const writing = startWriting(module, { registry, devices, collectives });
@@ -56,12 +81,12 @@ export function toGraphDef(module: Module, options: GraphDefOptions = {}): Writt
     format: 'placewright-graphdef',
     version: SIDECAR_VERSION,
     name: module.name,
-    entries: describeEntries(writing),
+    entries: describeEntries(writing, module.entries),
     variables,
     devices: renamed(module, devices),
     module: options.whole === false ? null : describeModule(writing),
   };
-  return { graph: graphOf(writing), sidecar };
+  return { writing, written: { graph: graphOf(writing), sidecar } };
 }
 
 function graphOf({ nodes, functions }: Writing): GraphDef {
