@@ -1,9 +1,10 @@
 // The benchmarks: ratios in one run on one machine, against what a user would use instead. Nothing here is asserted.
 //   npm run bench [-- NAME …]
+import { clusterBench } from './cluster.mjs';
 import { compileBench } from './compile.mjs';
 import { trainBench } from './train.mjs';
 
-const BENCHES = { compile: compileBench, train: trainBench };
+const BENCHES = { compile: compileBench, train: trainBench, cluster: clusterBench };
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in BENCHES));

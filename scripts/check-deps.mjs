@@ -14,6 +14,7 @@ export const PACKAGES = {
   passes: ['ir'],
   models: ['ir'],
   graphdef: ['ir'],
+  cluster: ['ir'],
   runtime: ['ir', 'interp'],
   testkit: ['ir', 'interp', 'passes', 'models'],
   cli: ['ir', 'interp', 'passes', 'models', 'graphdef', 'runtime'],

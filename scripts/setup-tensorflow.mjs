@@ -3,12 +3,14 @@
 // checkpoints with. `npm test` installs them where it was asked for, by CI=true or PLACEWRIGHT_SETUP=1; anywhere else a
 // line says what to type, and the tests are skipped. Nothing else needs either.
 // By hand: `node scripts/setup-tensorflow.mjs`. PLACEWRIGHT_PYTHON names the Python (3.9 or newer) to make it with.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root, run, step } from './lib/run.mjs';
 
-export const TENSORFLOW_VERSION = '2.21.0';
+/** As `placewright cluster up` installs it: one version for all. */
+const requirements = readFileSync(join(root, 'packages/cluster/python/requirements.txt'), 'utf8');
+export const TENSORFLOW_VERSION = /^tensorflow-cpu==(\S+)/m.exec(requirements)[1];
 export const SAFETENSORS_VERSION = '0.7.0';
 const venv = join(root, '.venv-tensorflow');
 const python = join(venv, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
