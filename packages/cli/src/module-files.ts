@@ -21,6 +21,7 @@ import {
   readText,
   writeAtomically,
 } from './files.js';
+import { isGraphDefFile, readGraphDef } from './graphdef-files.js';
 
 /** Bytes that tell a constants file. */
 const HEADER_BYTES = 12;
@@ -117,8 +118,9 @@ const NOT_JSON = {
   hint: 'write it again with `placewright compile --json FILE`',
 };
 
-/** A module of a text or JSON file. Throws PW_FILE_READ, PW_PARSE_*, PW_JSON, PW_CONSTANTS. */
+/** A module of a text, JSON or GraphDef file. Throws PW_FILE_READ, PW_PARSE_*, PW_JSON, PW_CONSTANTS, PW_GRAPHDEF_*. */
 export function readModule(file: string): Module {
+  if (isGraphDefFile(file)) return readGraphDef(file);
   const text = readText(file);
   if (file.endsWith('.json'))
     return moduleFromJson(parseJson(text, { ...NOT_JSON, file }), { file, registry: builtinRegistry });

@@ -13,8 +13,8 @@ export type {
 } from './sidecar.js';
 export { printSidecar, sidecarFromJson } from './sidecar-json.js';
 export {
-  devicesOf,
   type GraphDefOptions,
+  graphDevices,
   linkedGraphDef,
   PRODUCER,
   type TaskEntries,

@@ -2,6 +2,7 @@ import { type Module, moduleToJson, printModule } from '@placewright/ir';
 import type { Compilation, PassRecord } from '@placewright/passes';
 import type { Command } from 'commander';
 import { checkDistinct, checkWritable, writeAtomically } from '../files.js';
+import { checkGraphDefWritable, sidecarPath, writeGraphDef } from '../graphdef-files.js';
 import { type Io, type Output, printJson, printLine } from '../io.js';
 import type { Lowered } from '../lower.js';
 import { checkModuleWritable, constantsPath, writeModule } from '../module-files.js';
@@ -23,6 +24,7 @@ interface Outputs {
   /** True for a summary on the output, a path for the module in a file. */
   readonly json?: true | string;
   readonly printAfter?: string;
+  readonly graphdef?: string;
 }
 
 /** `placewright compile`. */
@@ -44,6 +46,10 @@ export function compileCommand({ io }: CommandContext): Command {
         'the graph as one pass leaves it; `all` for every pass',
       ],
       ['placewright compile --model tiny --num-gpus 2 --json', 'the summary as JSON'],
+      [
+        'placewright compile --model lenet --num-gpus 2 --graphdef lenet.pb',
+        "the lowered graph as TensorFlow's GraphDef",
+      ],
     ],
   );
   addOptions(command, { ...MODEL_OPTIONS, ...CLUSTER_OPTIONS, out: FILE_OPTIONS.out });
@@ -53,6 +59,10 @@ export function compileCommand({ io }: CommandContext): Command {
       '--json [file]',
       'write the lowered graph as JSON into a file; without one, print the summary as JSON',
     )
+    .option(
+      '--graphdef <file>',
+      'write the lowered graph as a GraphDef (.pb, or .pbtxt as text), and FILE.json beside it',
+    )
     .option('--print-after <pass>', 'print the text form after a pass, or after `all`')
     .action((flags: Record<string, unknown> & Outputs) => {
       const settings = modelSettings(readOptions(flags), flags.options !== undefined);
@@ -61,11 +71,16 @@ export function compileCommand({ io }: CommandContext): Command {
     });
 }
 
-function compileOnce(io: Io, settings: ModelSettings, { out, json, printAfter }: Outputs): void {
+function compileOnce(io: Io, settings: ModelSettings, outputs: Outputs): void {
+  const { out, json, printAfter, graphdef } = outputs;
   const after = printAfter === undefined ? undefined : pickPass(printAfter, settings);
   const jsonFile = typeof json === 'string' ? json : undefined;
   if (jsonFile === '-') throw badValue('--json', jsonFile, `${NO_STREAM}; --json alone prints a summary`);
-  checkDistinct([out, out === undefined ? undefined : constantsPath(out), jsonFile]);
+  checkDistinct([
+    ...[out, out === undefined ? undefined : constantsPath(out), jsonFile],
+    ...[graphdef, graphdef === undefined ? undefined : sidecarPath(graphdef)],
+  ]);
+  if (graphdef !== undefined) checkGraphDefWritable(graphdef);
   if (out !== undefined) checkModuleWritable(out);
   if (jsonFile !== undefined) checkWritable(jsonFile);
   const silent = json === true && !io.stderr.isTerminal;
@@ -81,6 +96,7 @@ function compileOnce(io: Io, settings: ModelSettings, { out, json, printAfter }:
     writeAtomically(jsonFile, moduleJsonText(module));
     files.push(jsonFile);
   }
+  if (graphdef !== undefined) files.push(...writeGraphDef(graphdef, module));
   if (json === true) printJson(io.stdout, summaryJson(settings, lowered, files));
   else if (after === undefined) printLine(io.stdout, summary(settings, lowered, files, io.stdout));
 }

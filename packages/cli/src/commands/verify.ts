@@ -54,7 +54,7 @@ export function verifyCommand({ io, finish }: CommandContext): Command {
   ])
     .argument(
       '[files...]',
-      'text forms (their constants are read from FILE.constants), or .json files; of several, all tasks of a cluster',
+      'text forms (their constants are read from FILE.constants), .json files, or GraphDefs (.pb, .pbtxt; with FILE.json); of several, all tasks of a cluster',
     )
     .option('--only <names>', `check these, comma between them; ${CLAIMED}: those that the file says hold`)
     .option('--strict', 'an op that is not declared is an error')

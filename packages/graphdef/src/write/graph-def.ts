@@ -72,7 +72,7 @@ export function linkedGraphDef(
 
 function write(module: Module, options: GraphDefOptions): { writing: Writing; written: WrittenGraph } {
   const { registry = builtinRegistry, devices = SAME_DEVICES, collectives = 'nccl' } = options;
-  checkOneToOne(devicesOf(module), devices);
+  checkOneToOne(graphDevices(module), devices);
   const writing = startWriting(module, { registry, devices, collectives });
   writeHandles(writing);
   for (const node of module.graph.nodes.values()) writeNode(writing, node);
@@ -98,7 +98,7 @@ function graphOf({ nodes, functions }: Writing): GraphDef {
 }
 
 /** Devices that something in the graph runs on: those of the module, and their hosts where random numbers are drawn. */
-export function devicesOf(module: Module): Set<DeviceName> {
+export function graphDevices(module: Module): Set<DeviceName> {
   const devices = new Set<DeviceName>();
   for (const { op, device } of module.graph.nodes.values()) {
     devices.add(device);
@@ -109,7 +109,7 @@ export function devicesOf(module: Module): Set<DeviceName> {
 }
 
 function renamed(module: Module, names: DeviceNames): GraphSidecar['devices'] {
-  return [...devicesOf(module)].flatMap((device) => {
+  return [...graphDevices(module)].flatMap((device) => {
     const name = names.get(device);
     return name === undefined || name === device ? [] : [{ module: device, graph: tensorflowDevice(name) }];
   });

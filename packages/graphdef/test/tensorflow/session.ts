@@ -12,9 +12,9 @@ import {
   type TensorValue,
 } from '@placewright/ir';
 import {
-  devicesOf,
   encodeGraphDef,
   type GraphDefOptions,
+  graphDevices,
   toGraphDef,
   type WrittenGraph,
 } from '../../src/index.js';
@@ -27,7 +27,7 @@ export type Feeds = ReadonlyMap<string, TensorValue>;
  * one number after the other, since one session has one task.
  */
 export function cpuDevices(module: Module): Map<string, string> {
-  const devices = [...devicesOf(module)].sort(compareDevices);
+  const devices = [...graphDevices(module)].sort(compareDevices);
   const local = devices.every((device) => parseDevice(device).job === undefined);
   return new Map(
     devices.map((device, i) => {
