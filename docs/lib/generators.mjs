@@ -1,5 +1,5 @@
 // Everything that `<!-- generated: NAME … -->` may name. A new one is a function and a line here.
-import { builtinOps, INVARIANTS, WARNINGS } from 'placewright';
+import { builtinOps, INVARIANTS, opNotes, WARNINGS } from 'placewright';
 import { legality } from './legality.mjs';
 import { code, table } from './markdown.mjs';
 import { snippet, wholeFile } from './snippets.mjs';
@@ -42,6 +42,23 @@ function ops() {
   );
 }
 
+/** Ops that are not simply TensorFlow's of the same name with the same attributes. */
+function graphDefOps() {
+  const plain = ({ op, tensorflow, constants, renamed, note }) =>
+    op === tensorflow && constants.length === 0 && renamed.length === 0 && note === '';
+  const rows = opNotes().filter((each) => !plain(each));
+  return table(
+    ['op', "TensorFlow's", 'attributes that are constant inputs', 'attributes with other names', 'besides'],
+    rows.map(({ op, tensorflow, constants, renamed, note }) => [
+      code(op),
+      tensorflow === null ? '–' : code(tensorflow),
+      constants.map(code).join(', ') || '–',
+      renamed.map(code).join(', ') || '–',
+      note || '–',
+    ]),
+  );
+}
+
 function warnings() {
   return table(
     ['warning', 'when it comes', 'why it matters'],
@@ -52,6 +69,7 @@ function warnings() {
 export const GENERATORS = {
   contracts,
   file: wholeFile,
+  'graphdef-ops': graphDefOps,
   invariants,
   legality,
   models,

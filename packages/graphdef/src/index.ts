@@ -1,4 +1,5 @@
 export type { DeviceNames } from './device.js';
+export { type OpNote, opNotes } from './ops/describe.js';
 export { decodeGraphDef, encodeGraphDef, parseGraphDef, printGraphDef } from './proto/codec.js';
 export type { GraphDef, NodeDef } from './proto/messages.js';
 export { fromGraphDef, type ReadGraphOptions } from './read/graph-def.js';
