@@ -154,7 +154,9 @@ describe('a training run', () => {
     expect(await run([...TINY, '--steps', '40'], io)).toBe(0);
     const lines = io.stdout.text.split('\r\x1b[K').filter((line) => line.includes('step 40/40'));
     const last = lines.at(-1) ?? '';
-    expect(last).toMatch(/^━+ {2}step 40\/40 {2}loss \(mean of 20\) .* images\/s {2}in (\d+\.\d s|\d+:\d\d)\n/);
+    expect(last).toMatch(
+      /^━+ {2}step 40\/40 {2}loss \(mean of 20\) .* images\/s {2}in (\d+\.\d s|\d+:\d\d)\n/,
+    );
   });
 
   it('counts epochs in images', async () => {
