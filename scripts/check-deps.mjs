@@ -17,7 +17,7 @@ export const PACKAGES = {
   cluster: ['ir'],
   runtime: ['ir', 'interp'],
   testkit: ['ir', 'interp', 'passes', 'models'],
-  cli: ['ir', 'interp', 'passes', 'models', 'graphdef', 'runtime'],
+  cli: ['ir', 'interp', 'passes', 'models', 'graphdef', 'cluster', 'runtime'],
 };
 
 /** What the tests of a package may import on top of that. The property tests of ir live in testkit. */

@@ -93,6 +93,15 @@ export function writeAtomically(path: string, data: string | Uint8Array): void {
   }
 }
 
+/** Removes a file that is ours, if it is there and can be removed; a device stays. */
+export function removeQuietly(path: string): void {
+  try {
+    if (!isDevice(path)) rmSync(path, { force: true });
+  } catch {
+    // What cannot be removed is no reason to hide how the command ended.
+  }
+}
+
 /** The first half of `writeAtomically`: all that can want for space or rights. Throws PW_FILE_WRITE. */
 export function prepareWrite(path: string, data: string | Uint8Array): PreparedWrite {
   return guardWrite(path, () => {

@@ -2,6 +2,7 @@
  * The npm API: compile a model for a cluster with a strategy, look at the lowered graph, run it.
  * Everything of the packages underneath is here under one name.
  */
+export * from '@placewright/cluster';
 export * from '@placewright/graphdef';
 export * from '@placewright/ir';
 export * from '@placewright/models';

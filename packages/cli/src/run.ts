@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { Command, type CommanderError } from 'commander';
 import { checkpointCommand } from './commands/checkpoint.js';
+import { clusterCommand } from './commands/cluster.js';
 import { type CommandContext, formatExamples } from './commands/command.js';
 import { compileCommand } from './commands/compile.js';
 import { enginesCommand } from './commands/engines.js';
@@ -25,6 +26,7 @@ const COMMANDS: readonly ((context: CommandContext) => Command)[] = [
   passesCommand,
   modelsCommand,
   enginesCommand,
+  clusterCommand,
 ];
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };

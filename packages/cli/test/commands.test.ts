@@ -5,7 +5,17 @@ import { run } from '../src/run.js';
 import { json, placewright, temporaryFolder, testIo } from './support.js';
 
 const at = temporaryFolder();
-const COMMANDS = ['train', 'compile', 'facts', 'verify', 'strategies', 'passes', 'models', 'engines'];
+const COMMANDS = [
+  'train',
+  'compile',
+  'facts',
+  'verify',
+  'strategies',
+  'passes',
+  'models',
+  'engines',
+  'cluster',
+];
 
 describe('help', () => {
   it('is what the bare command shows', async () => {

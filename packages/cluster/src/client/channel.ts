@@ -71,14 +71,24 @@ export function openChannel(who: TaskAddress, options: ConnectOptions = {}): Cha
     async call(method, request, decode, callOptions = {}) {
       checkRequest(who, method, request, most);
       const reply = await unary(client, who, method, request, callOptions);
-      try {
-        return decode(reply);
-      } catch (cause) {
-        throw replyError(who, method.name, cause);
-      }
+      return readReply(who, method.name, reply, decode);
     },
     close: () => client.close(),
   };
+}
+
+/** Reads a reply. Whatever is wrong with it is PW_CLUSTER_REPLY. */
+export function readReply<T>(
+  who: TaskAddress,
+  method: string,
+  reply: Uint8Array,
+  decode: (reply: Uint8Array) => T,
+): T {
+  try {
+    return decode(reply);
+  } catch (cause) {
+    throw replyError(who, method, cause);
+  }
 }
 
 function messageLimit(bytes = DEFAULT_MESSAGE_BYTES): number {

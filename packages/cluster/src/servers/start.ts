@@ -37,6 +37,8 @@ export interface ServerOptions extends PythonOptions {
   readonly threads?: number;
   /** Folder of the logs; a temporary one, removed after a good end, when left out. */
   readonly logs?: string;
+  /** Ends the start, with the signal's reason; nothing is left running. */
+  readonly signal?: AbortSignal;
   /** After how long servers that do not answer are given up, in milliseconds; three minutes when left out. */
   readonly startTimeoutMs?: number;
 }
@@ -53,6 +55,8 @@ export interface RunningServers {
   readonly addresses: ClusterAddresses;
   /** TensorFlow's version. */
   readonly version: string;
+  /** Addresses at which other machines can reach them: none but with `allowNetwork`. */
+  readonly open: readonly string[];
   /** As they are now: a server that was started anew has another process. */
   servers(): readonly RunningServer[];
   /** Resolves with the error of the first server that ends by itself. */
@@ -65,6 +69,7 @@ export interface RunningServers {
   stop(): Promise<void>;
 }
 
+const LOOPBACK = '127.0.0.1';
 const START_MS = 180_000;
 const POLL_MS = 100;
 const PORT_ATTEMPTS = 3;
@@ -75,8 +80,9 @@ const PORT_ATTEMPTS = 3;
  * PW_CLUSTER_TIMEOUT; then none is left running.
  */
 export async function startServers(options: ServerOptions): Promise<RunningServers> {
-  checkCounts(options);
+  checkServers(options);
   const python = await findTensorFlow(options);
+  options.signal?.throwIfAborted();
   const logs = await logFolder(options.logs);
   for (let attempt = 1; ; attempt++) {
     const addresses = await chooseAddresses(options);
@@ -89,7 +95,11 @@ export async function startServers(options: ServerOptions): Promise<RunningServe
   }
 }
 
-function checkCounts({ ps, workers, devices, ports }: ServerOptions): void {
+/** Checks what `startServers` is asked for, before anything is started. Throws PW_CLUSTER_SIZE, PW_CLUSTER_NETWORK. */
+export function checkServers(options: ServerOptions): void {
+  const { ps, workers, devices, ports, host = LOOPBACK, allowNetwork = false } = options;
+  checkNetwork([`${host}:1`], allowNetwork);
+
   const inRange = (count: number, least: number): boolean =>
     Number.isInteger(count) && count >= least && count <= MAX_DEVICES;
   const right = inRange(ps, 0) && inRange(workers, 1) && inRange(devices, 1);
@@ -108,11 +118,10 @@ async function logFolder(named: string | undefined): Promise<string> {
 }
 
 async function chooseAddresses(options: ServerOptions): Promise<ClusterAddresses> {
-  const { ps, workers, devices, host = '127.0.0.1', allowNetwork = false } = options;
+  const { ps, workers, devices, host = LOOPBACK, allowNetwork = false } = options;
   const ports = options.ports ?? (await freePorts(ps + workers, allowNetwork ? '0.0.0.0' : host));
   const all = ports.map((port) => `${host}:${port}`);
   const addresses = checkAddresses({ ps: all.slice(0, ps), workers: all.slice(ps), devices });
-  checkNetwork(all, allowNetwork);
   return addresses;
 }
 
@@ -164,7 +173,7 @@ function specOf(
     cluster: { ...(ps.length === 0 ? {} : { [PS_JOB]: ps }), [WORKER_JOB]: workers },
     job: task.job,
     task: task.index,
-    port: Number(address.slice(address.lastIndexOf(':') + 1)),
+    port: portOf(address),
     cpus: works && !gpus ? devices + 1 : 1,
     gpus: works && gpus ? Array.from({ length: devices }, (_, i) => task.index * devices + i) : [],
     threads,
@@ -173,16 +182,19 @@ function specOf(
   };
 }
 
+const portOf = (address: string): number => Number(address.slice(address.lastIndexOf(':') + 1));
+
 /** Waits until a server answers a call. */
 async function answering(server: ServerProcess, options: ServerOptions): Promise<{ version: string }> {
   const { startTimeoutMs = START_MS, onProgress = () => {}, allowNetwork = false } = options;
-  const deadline = performance.now() + startTimeoutMs;
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(tooLate(server, startTimeoutMs)), startTimeoutMs);
+  const give = (): void => late.abort(options.signal?.reason);
+  options.signal?.addEventListener('abort', give, { once: true });
   const master = openMaster(server, { allowNetwork });
   try {
     const start = await Promise.race([server.started, rejection(late.signal)]);
-    while (performance.now() < deadline) {
+    while (!late.signal.aborted) {
       if (await answers(master, late.signal)) break;
       await Promise.race([pause(POLL_MS), server.ended.then((how) => ended(server, how))]);
     }
@@ -191,6 +203,7 @@ async function answering(server: ServerProcess, options: ServerOptions): Promise
     return start;
   } finally {
     clearTimeout(timer);
+    options.signal?.removeEventListener('abort', give);
     master.close();
   }
 }
@@ -246,6 +259,8 @@ function running(
   return {
     addresses,
     version,
+    // TensorFlow listens on all interfaces, whatever the address says.
+    open: options.allowNetwork ? processes.map(({ address }) => `port ${portOf(address)}`) : [],
     servers: () => processes.map(({ task, address, pid, log }) => ({ task, address, pid, log })),
     failed,
     signal: (task, name) => processes[indexOf(processes, task)]?.signal(name) ?? false,
