@@ -9,7 +9,7 @@ import {
   tensorOf,
 } from '@placewright/ir';
 import { sameModule } from '@placewright/testkit';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   decodeGraphDef,
   encodeGraphDef,
@@ -20,6 +20,9 @@ import {
   toGraphDef,
 } from '../src/index.js';
 import { hasTensorFlow, startTensorFlow, type TensorFlow } from './tensorflow/python.js';
+
+// TensorFlow takes its time to start, more so where other tests run beside this one.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 describe.skipIf(!hasTensorFlow())("needs TensorFlow: graphs of TensorFlow's own", () => {
   let tensorflow: TensorFlow;

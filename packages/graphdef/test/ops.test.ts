@@ -10,9 +10,12 @@ import {
   type Tolerance,
 } from '@placewright/testkit';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, test, vi } from 'vitest';
 import { hasTensorFlow, startTensorFlow, type TensorFlow } from './tensorflow/python.js';
 import { openSession } from './tensorflow/session.js';
+
+// TensorFlow takes its time to start, more so where other tests run beside this one.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 // Every op on its own, forward and backward: what TensorFlow computes of the GraphDef, and the interpreter of the module.
 

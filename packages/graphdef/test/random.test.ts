@@ -6,9 +6,12 @@ import {
   localCluster,
   randomValues,
 } from '@placewright/ir';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hasTensorFlow, startTensorFlow, type TensorFlow } from './tensorflow/python.js';
 import { openSession } from './tensorflow/session.js';
+
+// TensorFlow takes its time to start, more so where other tests run beside this one.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 /** More elements than are drawn in one piece, and no multiple of a block. */
 const SHAPE = [2 ** 21 + 3, 2];

@@ -11,9 +11,12 @@ import {
   randomSource,
   runLowered,
 } from '@placewright/testkit';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hasTensorFlow, startTensorFlow, type TensorFlow } from './tensorflow/python.js';
 import { openSession, type TensorFlowSession } from './tensorflow/session.js';
+
+// TensorFlow takes its time to start, more so where other tests run beside this one.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 // Whole training runs of lowered modules: initialisation, copies, warm-up and steps, by TensorFlow and by the interpreter.
 

@@ -99,6 +99,7 @@ function startReading(graph: GraphDef, registry: OpRegistry, sidecar: GraphSidec
     resources: new Map(),
     handles: new Map(),
     folded: new Set(),
+    folding: [],
     groups: readGroups(nodes),
     nextId: sidecar?.module?.nextId ?? 0,
   };
@@ -186,15 +187,18 @@ type TypedOp = ReadOp & Pick<Node, 'outputs'>;
 
 /** A node as an op that is declared, else as an opaque one. */
 function typedOp(reading: Reading, areas: ResourceTable, node: GraphNode): TypedOp {
-  const before = new Set(reading.folded);
+  reading.folding = [];
   try {
     const found = readBuiltin(reading, areas, node) ?? readOwn(reading, node);
-    if (found !== null) return { ...found, outputs: typesOfOutputs(reading, found) };
+    if (found !== null) {
+      const outputs = typesOfOutputs(reading, found);
+      for (const name of reading.folding) reading.folded.add(name);
+      return { ...found, outputs };
+    }
   } catch (error) {
     // What is ours must be read as what it was.
     const ours = node.attrs.has(OP_MARK) || reading.described.has(node.name);
     if (!(error instanceof PlacewrightError) || ours) throw error;
-    for (const name of reading.folded) if (!before.has(name)) reading.folded.delete(name);
     return asOpaque(reading, node, error);
   }
   return { ...readForeign(reading, node, node.op), outputs: foreignOutputs(reading, node) };

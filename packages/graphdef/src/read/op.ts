@@ -133,7 +133,7 @@ function handleOf(reading: Reading, node: GraphNode, tensor: GraphTensor): Resou
 
 /** Takes a constant that only stands for an attribute out of the graph, unless something else uses it. */
 function fold(reading: Reading, tensor: GraphTensor): void {
-  if (producerOf(reading, tensor).op === 'Const') reading.folded.add(tensor.node);
+  if (producerOf(reading, tensor).op === 'Const') reading.folding.push(tensor.node);
 }
 
 /** The value of a constant that a node takes; fails for one that is computed. */
@@ -143,7 +143,7 @@ function constantOf(reading: Reading, node: GraphNode, tensor: GraphTensor, name
   const found = value?.case === 'tensor' ? tensorFromMessage(value.value) : null;
   if (found === null)
     throw inexpressible(node, `its ${name}, ${shown(tensor.node)}, is no constant of numbers`);
-  reading.folded.add(tensor.node);
+  reading.folding.push(tensor.node);
   return found;
 }
 

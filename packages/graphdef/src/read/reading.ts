@@ -22,6 +22,8 @@ export interface Reading {
   readonly handles: Map<string, ResourceId>;
   /** Constants that became attributes. */
   readonly folded: Set<string>;
+  /** Those of the node that is being read, until it is known to be what it seems. */
+  folding: string[];
   /** Groups of colocated nodes, by node. */
   readonly groups: ReadonlyMap<string, string>;
   nextId: number;
