@@ -28,7 +28,13 @@ const SAFETENSORS = {
 };
 
 const has = async ({ module }) =>
-  existsSync(python) && (await run(python, ['-c', `import ${module}`], { quiet: true })).code === 0;
+  existsSync(python) &&
+  // Found, not imported: TensorFlow takes seconds for that.
+  (
+    await run(python, ['-c', `import importlib.util as u, sys; sys.exit(u.find_spec("${module}") is None)`], {
+      quiet: true,
+    })
+  ).code === 0;
 
 /** Makes the virtual environment, where it is missing and can be made, with the reason printed when not. */
 async function ensureVenv(title) {
@@ -55,19 +61,21 @@ async function ensure(wanted) {
 /** The Python that has TensorFlow, made when missing and possible. */
 export const ensureTensorFlow = () => ensure(TENSORFLOW);
 
-/** The Python that has what some tests read and run with; installed only where that was asked for, as a Chromium is. */
-async function ensureForTests(wanted, tests, env) {
-  if (await has(wanted)) return python;
-  if (env.CI === 'true' || env.PLACEWRIGHT_SETUP === '1') return ensure(wanted);
-  console.log(`No ${wanted.title}: ${tests}. To run them: node scripts/setup-tensorflow.mjs`);
-  return undefined;
+/** What tests use of it: installed only where that was asked for, as a Chromium is. */
+const FOR_TESTS = [
+  [SAFETENSORS, 'the test that reads checkpoints with it is skipped'],
+  [TENSORFLOW, 'the tests with real servers are skipped'],
+];
+
+/** Readies the environment for the tests, or says what is skipped without it. */
+export async function ensureForTests(env = process.env) {
+  for (const [wanted, skipped] of FOR_TESTS) {
+    if (await has(wanted)) continue;
+    if (env.CI === 'true' || env.PLACEWRIGHT_SETUP === '1') await ensure(wanted);
+    else
+      console.log(`No ${wanted.title}: ${skipped}. To run what needs it: node scripts/setup-tensorflow.mjs`);
+  }
 }
-
-export const ensureSafetensors = (env = process.env) =>
-  ensureForTests(SAFETENSORS, 'the tests that read checkpoints with it are skipped', env);
-
-export const ensureTensorFlowForTests = (env = process.env) =>
-  ensureForTests(TENSORFLOW, 'the tests that run GraphDefs with it are skipped', env);
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   console.log(`safetensors: ${(await ensure(SAFETENSORS)) ?? 'none'}`);

@@ -137,7 +137,7 @@ describe.skipIf(pnpm === undefined)('needs pnpm: an npm install', () => {
     }
     expect(readFileSync(join(installed(name), 'README.md'), 'utf8')).toMatch(new RegExp(`^# ${name}\n`));
     expect(
-      files.filter((path) => !/^(bin|dist|src)\/|^(LICENSE|README\.md|package\.json)$/.test(path)),
+      files.filter((path) => !/^(bin|dist|python|src)\/|^(LICENSE|README\.md|package\.json)$/.test(path)),
     ).toEqual([]);
     expect(files.filter((path) => path.endsWith('.tsbuildinfo') || path.includes('.test.'))).toEqual([]);
   });

@@ -91,6 +91,18 @@ describe('a watch', () => {
     expect(losses).toEqual([]);
   });
 
+  test('explains a call that failed by the task that is lost, and else not', async () => {
+    const one = await server();
+    const { watch: made, losses } = watch(one);
+    await answered(one);
+    const error = new Error('of a call');
+    expect(await made.explain(error)).toBe(error);
+    one.stop();
+    expect(await made.explain(error)).toMatchObject({ code: 'PW_CLUSTER_TASK_LOST' });
+    expect(losses).toHaveLength(1);
+    expect(await made.explain(error)).toBe(losses[0]?.error);
+  });
+
   test('says nothing once it was stopped', async () => {
     const one = await server();
     const { watch: made, losses } = watch(one);

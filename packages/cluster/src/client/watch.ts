@@ -22,12 +22,19 @@ export interface WatchOptions extends ConnectOptions {
 export interface TaskWatch {
   /** Aborted with the first loss's error: for `signal` of the calls that depend on the tasks. */
   readonly signal: AbortSignal;
+  /**
+   * The error to tell of where a call failed: that of a task which is lost, for which all are asked at once, else the one
+   * given. A call on one task mostly fails in a roundabout way when another one is killed.
+   */
+  explain(error: unknown): Promise<unknown>;
   /** Tasks that were lost so far. */
   lost(): readonly TaskLoss[];
   /** Ends the watch. */
   stop(): void;
 }
 
+/** The call itself has no limit: gRPC's would count the time in which this process stood still. */
+const NEVER_MS = 3_600_000;
 /** How long one answer is waited for in one go: a timer that comes late shows that this process stood still. */
 const SLICE_MS = 250;
 
@@ -53,40 +60,51 @@ export function watchTasks(
   const watches = clusterTasks(cluster).map((who) => watchTask(who, options, lose));
   return {
     signal: controller.signal,
+    async explain(error) {
+      if (losses.length === 0) await Promise.all(watches.map(({ look }) => look()));
+      return losses[0]?.error ?? error;
+    },
     lost: () => losses,
     stop() {
       stopped = true;
-      for (const stop of watches) stop();
+      for (const watch of watches) watch.stop();
     },
   };
 }
 
-/** Gives the function that ends the watch. */
-function watchTask(who: TaskAddress, options: WatchOptions, lose: (loss: TaskLoss) => void): () => void {
+/** The watch over one task. */
+interface Watched {
+  /** Asks it once. */
+  look(): Promise<void>;
+  stop(): void;
+}
+
+function watchTask(who: TaskAddress, options: WatchOptions, lose: (loss: TaskLoss) => void): Watched {
   const { intervalMs = 1000, timeoutMs = 3000 } = options;
   const master = openMaster(who, options);
   const stopping = new AbortController();
   let server: bigint | undefined;
   let timer: NodeJS.Timeout | undefined;
-  const look = async (): Promise<void> => {
-    const found = await ask(master, timeoutMs, stopping.signal);
-    if (stopping.signal.aborted) return;
-    const reason = lossOf(found, server);
-    if (reason === undefined) {
-      if (typeof found === 'bigint') server = found;
-      timer = setTimeout(look, intervalMs);
-      return;
-    }
-    stop();
-    lose({ ...who, reason, error: lossError(who, reason, timeoutMs) });
-  };
   const stop = (): void => {
     stopping.abort();
     clearTimeout(timer);
     master.close();
   };
-  void look();
-  return stop;
+  const look = async (): Promise<void> => {
+    const found = await ask(master, timeoutMs, stopping.signal);
+    if (stopping.signal.aborted) return;
+    const reason = lossOf(found, server);
+    if (typeof found === 'bigint') server = found;
+    if (reason === undefined) return;
+    stop();
+    lose({ ...who, reason, error: lossError(who, reason, timeoutMs) });
+  };
+  const goOn = async (): Promise<void> => {
+    await look();
+    if (!stopping.signal.aborted) timer = setTimeout(goOn, intervalMs);
+  };
+  void goOn();
+  return { look, stop };
 }
 
 function lossOf(found: bigint | LossReason, server: bigint | undefined): LossReason | undefined {
@@ -99,13 +117,11 @@ async function ask(master: Master, timeoutMs: number, signal: AbortSignal): Prom
   // A refused connection is asked for once more, since gRPC may only now have noticed that an old one is gone.
   for (let attempt = 0; ; attempt++) {
     try {
-      const asked = master.ownDevices({ timeoutMs: 2 * timeoutMs, signal });
+      const asked = master.ownDevices({ timeoutMs: NEVER_MS, signal });
       const devices = await inTime(asked, timeoutMs);
       return devices === 'silent' ? 'silent' : (devices[0]?.incarnation ?? 0n);
-    } catch (error) {
-      const silent = error instanceof PlacewrightError && error.code === 'PW_CLUSTER_TIMEOUT';
-      if (silent) return 'silent';
-      if (attempt === 1) return 'unreachable';
+    } catch {
+      if (signal.aborted || attempt === 1) return 'unreachable';
     }
   }
 }

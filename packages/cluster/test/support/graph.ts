@@ -28,6 +28,18 @@ export const floatConst = (value: number): Parts =>
     ...messageField(4, [new Uint8Array(Float32Array.of(value).buffer)]),
   ]);
 
+export const intConst = (value: number): Parts =>
+  messageField(8, [
+    ...intField(1, DTYPE_NUMBERS.int32),
+    ...messageField(4, [new Uint8Array(Int32Array.of(value).buffer)]),
+  ]);
+/** A list of types. */
+export const typesAttr = (...numbers: number[]): Parts =>
+  messageField(
+    1,
+    numbers.flatMap((number) => intField(6, number)),
+  );
+
 export interface TestNode {
   readonly name: string;
   readonly op: string;
