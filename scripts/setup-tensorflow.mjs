@@ -64,7 +64,7 @@ export const ensureTensorFlow = () => ensure(TENSORFLOW);
 /** What tests use of it: installed only where that was asked for, as a Chromium is. */
 const FOR_TESTS = [
   [SAFETENSORS, 'the test that reads checkpoints with it is skipped'],
-  [TENSORFLOW, 'the tests with real servers are skipped'],
+  [TENSORFLOW, 'the tests with real servers, and those that run GraphDefs, are skipped'],
 ];
 
 /** Readies the environment for the tests, or says what is skipped without it. */

@@ -7,7 +7,7 @@ import { install } from './lib/install.mjs';
 import { readReport, summaryLine } from './lib/report.mjs';
 import { build, node, root, run, tools } from './lib/run.mjs';
 import { ensureChromium } from './setup-chromium.mjs';
-import { ensureForTests, ensureTensorFlowForTests } from './setup-tensorflow.mjs';
+import { ensureForTests } from './setup-tensorflow.mjs';
 
 const REPORT = join('reports', 'vitest.json');
 const selection = process.argv.slice(2);
@@ -80,7 +80,6 @@ try {
   if (await runChecks()) {
     await ensureChromium();
     await ensureForTests();
-    await ensureTensorFlowForTests();
     await runVitest();
   } else fail('the tests could not run');
 } catch (error) {
