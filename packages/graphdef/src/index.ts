@@ -4,8 +4,10 @@ export { decodeGraphDef, encodeGraphDef, parseGraphDef, printGraphDef } from './
 export type { GraphDef, NodeDef } from './proto/messages.js';
 export { fromGraphDef, type ReadGraphOptions } from './read/graph-def.js';
 export type {
+  BufferAccess,
   GraphSidecar,
   NamedTensor,
+  SidecarBuffer,
   SidecarEntry,
   SidecarModule,
   SidecarNode,

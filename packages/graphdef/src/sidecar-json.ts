@@ -1,8 +1,18 @@
-import { DTYPES, decode, ENTRY_NAMES, jsonSchema, PHASES, PlacewrightError } from '@placewright/ir';
 import {
+  DTYPES,
+  decode,
+  ENTRY_NAMES,
+  jsonSchema,
+  PHASES,
+  PlacewrightError,
+  type TensorType,
+} from '@placewright/ir';
+import {
+  type BufferAccess,
   type GraphSidecar,
   type NamedTensor,
   SIDECAR_VERSION,
+  type SidecarBuffer,
   type SidecarEntry,
   type SidecarModule,
   type SidecarNode,
@@ -48,7 +58,20 @@ const variable = record<SidecarVariable>({
   device: text,
   dtype: oneOf(DTYPES),
   shape: listOf(nullable(int())),
-  access: nullable(record<VariableAccess>({ read: text, feed: text, assign: text })),
+  access: nullable(record<VariableAccess>({ read: text, initialised: text, feed: text, assign: text })),
+});
+
+const buffer = record<SidecarBuffer>({
+  name: text,
+  resource: jsonSchema.resourceId,
+  device: text,
+  types: listOf(record<TensorType>({ dtype: oneOf(DTYPES), shape: listOf(nullable(int())) })),
+  access: nullable(
+    record<BufferAccess>({
+      ...{ size: text, get: text, at: nullable(text), clear: nullable(text) },
+      ...{ put: text, feeds: listOf(text) },
+    }),
+  ),
 });
 
 const node = record<SidecarNode>(
@@ -86,6 +109,7 @@ const sidecar = record<GraphSidecar>({
   name: text,
   entries,
   variables: listOf(variable),
+  buffers: listOf(buffer),
   devices: listOf(record<GraphSidecar['devices'][number]>({ module: text, graph: text })),
   module: nullable(module),
 });

@@ -12,6 +12,7 @@ import type {
   Role,
   Shape,
   TaskName,
+  TensorType,
   TrainingSpec,
 } from '@placewright/ir';
 
@@ -30,6 +31,7 @@ export interface GraphSidecar {
   /** What to run: see `SidecarEntry`. */
   readonly entries: Readonly<Partial<Record<EntryName, SidecarEntry>>>;
   readonly variables: readonly SidecarVariable[];
+  readonly buffers: readonly SidecarBuffer[];
   /** Devices that are called otherwise in the graph than in the module. */
   readonly devices: readonly { readonly module: DeviceName; readonly graph: DeviceName }[];
   /** What makes the module whole again; null where it was left out. */
@@ -64,11 +66,40 @@ export interface SidecarVariable {
   readonly access: VariableAccess | null;
 }
 
-/** Nodes beside the module's own: fetch `read:0`; run `assign` with `feed:0` fed. */
+/** Nodes beside the module's own: fetch `read:0`, which fails unless `initialised:0` is true; run `assign` with `feed:0` fed. */
 export interface VariableAccess {
   readonly read: string;
+  readonly initialised: string;
   readonly feed: string;
   readonly assign: string;
+}
+
+/** A staging area or a queue. */
+export interface SidecarBuffer {
+  readonly name: string;
+  readonly resource: ResourceId;
+  /** As the graph calls it. */
+  readonly device: string;
+  /** Of the tuples that it holds. */
+  readonly types: readonly TensorType[];
+  readonly access: BufferAccess | null;
+}
+
+/** Nodes beside the module's own, for times at which nothing else runs. */
+export interface BufferAccess {
+  /** Its output 0 is how many tuples there are. */
+  readonly size: string;
+  /**
+   * Its outputs are a tuple: that of a staging area whose place, counted from the oldest, is fed to `at:0`, which stays
+   * there; or the oldest of a queue, which has no such place and gives it away.
+   */
+  readonly get: string;
+  readonly at: string | null;
+  /** Empties a staging area. */
+  readonly clear: string | null;
+  /** Puts a tuple, with output 0 of each of `feeds` fed. */
+  readonly put: string;
+  readonly feeds: readonly string[];
 }
 
 export interface SidecarModule {

@@ -51,11 +51,11 @@ function keys(writing: Writing): ReadonlyMap<string, Keys> {
   const taken = new Map<number, string>();
   const found = new Map<string, Keys>();
   for (const [shared, members] of devices) {
-    const instance = hash31(shared);
+    const instance = hash31(shared + writing.salt);
     const other = taken.get(instance);
     if (other !== undefined) throw collision(other, shared);
     taken.set(instance, shared);
-    found.set(shared, { group: hash31([...members].sort().join('\n')), instance });
+    found.set(shared, { group: hash31([...members, writing.salt].sort().join('\n')), instance });
   }
   keysOf.set(writing, found);
   return found;

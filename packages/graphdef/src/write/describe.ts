@@ -29,7 +29,7 @@ function describeEntry(writing: Writing, { feeds, fetches, rounds }: Entry): Sid
 }
 
 /** With its port in any case. */
-const withPort = (text: string): string => (/:\d+$/.test(text) ? text : `${text}:0`);
+export const withPort = (text: string): string => (/:\d+$/.test(text) ? text : `${text}:0`);
 
 export function describeModule(writing: Writing): SidecarModule {
   const { module } = writing;

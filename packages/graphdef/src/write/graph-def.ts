@@ -4,20 +4,23 @@ import {
   type LinkedModule,
   type Module,
   type Node,
+  type NodeId,
   type OpRegistry,
   PlacewrightError,
   type TaskName,
+  type TensorRef,
 } from '@placewright/ir';
 import { checkOneToOne, type DeviceNames, hostOf, SAME_DEVICES, tensorflowDevice } from '../device.js';
 import { rowOf } from '../ops/table.js';
 import type { GraphDef } from '../proto/messages.js';
 import { type GraphSidecar, SIDECAR_VERSION } from '../sidecar.js';
+import { describeBuffers } from './buffers.js';
 import { writeCollective } from './collective.js';
-import { describeEntries, describeModule } from './describe.js';
+import { describeEntries, describeModule, withPort } from './describe.js';
 import { writeForeign, writeJoinOfOne, writeOp } from './op.js';
 import { writeRandom } from './random.js';
 import { describeVariables, writeHandles } from './resources.js';
-import { type CollectiveForm, nameOf, startWriting, type Writing } from './writing.js';
+import { type CollectiveForm, nameOf, startWriting, tensorText, type Writing } from './writing.js';
 
 /** The version of GraphDefs that TensorFlow 2.21 writes. */
 export const PRODUCER = 1882;
@@ -31,7 +34,12 @@ export interface GraphDefOptions {
   readonly devices?: DeviceNames;
   /** How all-reduces are written; `nccl` unless given. */
   readonly collectives?: CollectiveForm;
-  /** Whether the graph has nodes beside the module's own that read and set each variable; false unless given. */
+  /**
+   * Mixed into the numbers by which collectives are known: another one for each time that a graph is loaded, where servers
+   * go on and tasks come back as new ones.
+   */
+  readonly salt?: string;
+  /** Whether the graph has nodes beside the module's own that read and set each variable and each buffer; false unless given. */
   readonly access?: boolean;
   /** Whether the sidecar says all that makes the module whole again; true unless given. */
   readonly whole?: boolean;
@@ -40,6 +48,10 @@ export interface GraphDefOptions {
 export interface WrittenGraph {
   readonly graph: GraphDef;
   readonly sidecar: GraphSidecar;
+  /** What our nodes are called in the graph. */
+  readonly nodeNames: ReadonlyMap<NodeId, string>;
+  /** What stands for a tensor of the module in the graph, `node:0`. */
+  readonly tensorName: (ref: TensorRef) => string;
 }
 
 /**
@@ -71,22 +83,26 @@ export function linkedGraphDef(
 }
 
 function write(module: Module, options: GraphDefOptions): { writing: Writing; written: WrittenGraph } {
-  const { registry = builtinRegistry, devices = SAME_DEVICES, collectives = 'nccl' } = options;
+  const { registry = builtinRegistry, devices = SAME_DEVICES, collectives = 'nccl', salt = '' } = options;
   checkOneToOne(graphDevices(module), devices);
-  const writing = startWriting(module, { registry, devices, collectives });
+  const writing = startWriting(module, { registry, devices, collectives, salt });
   writeHandles(writing);
   for (const node of module.graph.nodes.values()) writeNode(writing, node);
   const variables = describeVariables(writing, options.access ?? false);
+  const buffers = describeBuffers(writing, options.access ?? false);
   const sidecar: GraphSidecar = {
     format: 'placewright-graphdef',
     version: SIDECAR_VERSION,
     name: module.name,
     entries: describeEntries(writing, module.entries),
     variables,
+    buffers,
     devices: renamed(module, devices),
     module: options.whole === false ? null : describeModule(writing),
   };
-  return { writing, written: { graph: graphOf(writing), sidecar } };
+  const tensorName = (ref: TensorRef): string => withPort(tensorText(writing, ref));
+  const { nodeNames } = writing;
+  return { writing, written: { graph: graphOf(writing), sidecar, nodeNames, tensorName } };
 }
 
 function graphOf({ nodes, functions }: Writing): GraphDef {

@@ -100,13 +100,20 @@ function addAccess(writing: Writing, name: string, variable: VariableResource): 
     op: string,
     end: string,
     input: readonly string[],
-    attr: readonly AttrEntry[] = [],
+    attr: readonly AttrEntry[] | null = [],
   ): string => {
     const full = writing.names.claim(`placewright/${name}/${end}`);
-    writing.nodes.push({ name: full, op, input, device, attr: [dtype, ...attr, mark] });
+    writing.nodes.push({
+      name: full,
+      op,
+      input,
+      device,
+      attr: attr === null ? [mark] : [dtype, ...attr, mark],
+    });
     return full;
   };
   const read = add('ReadVariableOp', 'read', [handle]);
+  const initialised = add('VarIsInitializedOp', 'initialised', [handle], null);
   const feed = add('Placeholder', 'value', [], [entry('shape', shapeAttr(variable.shape))]);
-  return { read, feed, assign: add('AssignVariableOp', 'set', [handle, feed]) };
+  return { read, initialised, feed, assign: add('AssignVariableOp', 'set', [handle, feed]) };
 }

@@ -35,6 +35,7 @@ export interface Writing {
   readonly registry: OpRegistry;
   readonly devices: DeviceNames;
   readonly collectives: CollectiveForm;
+  readonly salt: string;
   readonly names: NameTable;
   /** Names of our nodes in the graph. */
   readonly nodeNames: ReadonlyMap<NodeId, string>;
@@ -49,14 +50,14 @@ export interface Writing {
 
 export function startWriting(
   module: Module,
-  { registry, devices, collectives }: Pick<Writing, 'registry' | 'devices' | 'collectives'>,
+  { registry, devices, collectives, salt }: Pick<Writing, 'registry' | 'devices' | 'collectives' | 'salt'>,
 ): Writing {
   const names = nameTable();
   const nodeNames = new Map<NodeId, string>();
   // First of all, so that they keep their names, whatever is added.
   for (const node of module.graph.nodes.values()) nodeNames.set(node.id, names.claim(nodeName(node)));
   const maps = { handles: new Map(), nodes: [], functions: new Map() };
-  return { module, registry, devices, collectives, names, nodeNames, ...maps };
+  return { module, registry, devices, collectives, salt, names, nodeNames, ...maps };
 }
 
 export function nameOf(writing: Writing, id: NodeId): string {
