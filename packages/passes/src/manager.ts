@@ -69,7 +69,10 @@ function runPass(before: Module, call: PassCall, context: PassContext, options: 
   const result = inPass(pass.name, () => pass.run(before, call.options, context));
   const ended = performance.now();
   const kept = before.established.filter((name) => pass.preserves === 'all' || pass.preserves.includes(name));
-  const after = { ...result.module, established: [...new Set([...kept, ...pass.establishes])] };
+  const after = {
+    ...result.module,
+    established: [...new Set([...kept, ...pass.establishes, ...(call.promises ?? [])])],
+  };
   // What a pass leaves as it was has been verified after the pass before.
   const isNew = result.changes.length > 0 || after.established.length > before.established.length;
   if ((options.verify ?? true) && isNew) {

@@ -43,6 +43,8 @@ export interface Pass<O extends PassOptions = PassOptions> {
 export interface PassCall {
   readonly pass: Pass;
   readonly options: PassOptions;
+  /** Invariants that hold from here on by the strategy's contract, beside those that the pass always establishes. */
+  readonly promises?: readonly string[];
 }
 
 /** Declares a pass; its options are typed in `run`. */

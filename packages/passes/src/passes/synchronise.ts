@@ -14,7 +14,7 @@ export const synchronise = definePass<Record<never, never>>({
   summary: "orders each variable's reads before its writes within a step",
   options: {},
   requires: ['resource-colocated'],
-  establishes: ['no-race'],
+  establishes: ['no-race', 'no-race-across-tasks', 'staging-filled', 'no-choice', 'no-hang'],
   preserves: 'all',
   run: (module, _options, { registry }) =>
     edit(module, registry, PASS, (editor) => {

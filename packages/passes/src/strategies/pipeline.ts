@@ -23,7 +23,7 @@ import { simplify } from '../passes/simplify.js';
 import { stageGradients } from '../passes/stage-gradients.js';
 import { stageVariables } from '../passes/stage-variables.js';
 import { synchronise } from '../passes/synchronise.js';
-import type { Choices } from './choices.js';
+import { type Choices, contractOf } from './choices.js';
 
 /** What the target engine can run. */
 export interface Target {
@@ -73,8 +73,9 @@ export function pipelineFor(
 }
 
 /** What sees to that the workers start from equal values and wait for each other. */
-function betweenWorkers({ synchronisation, initialCopy }: Choices): PassCall[] {
-  const copies = initialCopy === 'none' ? [] : [callPass(postInit, { copy: initialCopy })];
+function betweenWorkers(choices: Choices): PassCall[] {
+  const { synchronisation, initialCopy } = choices;
+  const copies = initialCopy === 'none' ? [] : [equalCopies(choices, initialCopy)];
   switch (synchronisation) {
     case 'none':
       return copies;
@@ -88,4 +89,10 @@ function betweenWorkers({ synchronisation, initialCopy }: Choices): PassCall[] {
         callPass(gateUpdates),
       ];
   }
+}
+
+/** The initial copies, from which on towers are equal where the strategy promises it. */
+function equalCopies(choices: Choices, copy: Choices['initialCopy']): PassCall {
+  const promises = contractOf(choices).replicasStayEqual ? ['replicas-equal'] : [];
+  return { ...callPass(postInit, { copy }), promises };
 }

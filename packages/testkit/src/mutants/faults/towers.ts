@@ -121,7 +121,11 @@ export const TOWERS: readonly Fault[] = [
         find: 'editor.addControl(after.node, before.node, { reason: REASONS[after.effect], from: [before.node] });',
         replace: '',
       },
-      { file: 'passes/synchronise.js', find: "establishes: ['no-race'],", replace: 'establishes: [],' },
+      {
+        file: 'passes/synchronise.js',
+        find: "establishes: ['no-race', 'no-race-across-tasks', 'staging-filled', 'no-choice', 'no-hang'],",
+        replace: 'establishes: [],',
+      },
       { file: 'passes/gate-updates.js', find: "['resource-colocated', 'no-race']", replace: '[]' },
     ],
   },
