@@ -310,3 +310,29 @@ describe('verify', () => {
     expect((await placewright('verify', file)).err).toContain('error[PW_JSON]');
   });
 });
+
+describe('a warning of a compilation', () => {
+  const two = ['compile', '--model', 'tiny', '--num-gpus', '2', '--strategy', 'replicated'];
+
+  it('says why it matters and how to be rid of it, and is in the JSON', async () => {
+    const { code, err, out } = await placewright(...two, '--json');
+    expect(code).toBe(0);
+    expect(err).toMatch(
+      /^warning\[PW_REDUCTION_SUM\]: .*\n[\s\S]* {2}why: [\s\S]* {2}do: [\s\S]*--silence\s+PW_REDUCTION_SUM/,
+    );
+    const { warnings } = JSON.parse(out) as { warnings: { code: string; why: string }[] };
+    expect(warnings.map((warning) => warning.code)).toEqual(['PW_REDUCTION_SUM']);
+    expect(warnings[0]?.why).toContain('N times as long');
+  });
+
+  it('is silenced by its code, and by a learning rate of ones own where it is of the rate', async () => {
+    expect((await placewright(...two, '--silence', 'PW_REDUCTION_SUM')).err).toBe('');
+    expect((await placewright(...two, '--learning-rate', '0.01')).err).toBe('');
+  });
+
+  it('of a code that there is not is an error', async () => {
+    const { code, err } = await placewright(...two, '--silence', 'PW_REDUCTION');
+    expect(code).toBe(1);
+    expect(err).toContain('error[PW_WARNING_UNKNOWN]');
+  });
+});

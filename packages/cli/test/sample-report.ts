@@ -41,6 +41,7 @@ export function sampleReport(options: {
       { pass: hostile ? HOSTILE : 'autodiff', ms: 1.5, verifyMs: 0.5, added: 100, updated: 3, removed: 1 },
     ],
     nodes: 612,
+    warnings: [],
     allReduce: true,
     stepsWanted: 200,
     steps: Array.from({ length: 200 }, (_, i) => ({

@@ -153,6 +153,7 @@ function summaryJson(settings: ModelSettings, { compilation, ms }: Lowered, file
     contract,
     ...placementOf(module, settings.batchSize),
     passes: passRows(compilation),
+    warnings: compilation.warnings,
     files,
   };
 }

@@ -16,7 +16,8 @@ import type { TrainingRun } from './run-training.js';
 
 /** Prints what is worth a word about a compilation. */
 export function printWarnings(io: Io, { warnings }: Pick<Compilation, 'warnings'>): void {
-  for (const warning of warnings) printWarning(io, warning);
+  for (const { hint, ...warning } of warnings)
+    printWarning(io, { ...warning, hint: `${hint}; --silence ${warning.code} keeps this from being said` });
 }
 
 /** What is about to run, and on what. */
@@ -157,7 +158,7 @@ export function runJson(
   const { report, norms } = run;
   const { model, strategy, engine, data, reason, stepsWanted, steps, elapsedMs, imagesPerSecond, test } =
     report;
-  const { bindings, placement } = report;
+  const { bindings, placement, warnings } = report;
   return {
     ...{ model, strategy, engine, accumulate, data, reason, stepsWanted, steps: steps.length },
     losses: steps.map(({ loss }) => loss),
@@ -167,6 +168,7 @@ export function runJson(
     imagesPerSecond,
     bindings,
     ...placement,
+    warnings,
     ...(run.trace.length === 0 ? {} : { trace: summarizeTrace(run.trace, 'step') }),
     finalNorms: jsonObject(norms),
     files: { out, report: page, trace, ...(run.checkpoint === null ? {} : { checkpoint: run.checkpoint }) },

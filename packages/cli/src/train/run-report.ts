@@ -32,6 +32,7 @@ export interface RunReport {
   readonly settings: readonly (readonly [name: string, value: string])[];
   readonly bindings: readonly Binding[];
   readonly placement: Placement;
+  readonly warnings: Compilation['warnings'];
   readonly passes: readonly PassRow[];
   readonly nodes: number;
   /** Whether gradients go round rings of devices. */
@@ -71,6 +72,7 @@ export function makeReport(run: {
     settings: describeSettings(settings, compilation),
     bindings: run.bindings,
     placement: placementOf(compilation.module, settings.batchSize),
+    warnings: compilation.warnings,
     passes: passRows(compilation),
     nodes: compilation.module.graph.nodes.size,
     allReduce: settings.numGpus > 1 && compilation.choices.aggregation === 'allReduce',
