@@ -3,6 +3,7 @@ export * from './analyses/facts.js';
 export * from './analyses/placement.js';
 export * from './balancers.js';
 export * from './compile.js';
+export * from './compile-cluster.js';
 export * from './devices.js';
 export * from './manager.js';
 export * from './pass.js';

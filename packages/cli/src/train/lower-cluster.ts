@@ -1,4 +1,5 @@
-import { jobTasks, type LinkedModule, link, WORKER_JOB } from '@placewright/ir';
+import { jobTasks, type LinkedModule, WORKER_JOB } from '@placewright/ir';
+import { linkWorkers } from '@placewright/passes';
 import type { Io } from '../io.js';
 import { compileFor, type Lowered } from '../lower.js';
 import type { ModelSettings } from '../options/settings.js';
@@ -10,8 +11,9 @@ export interface LoweredCluster extends Lowered {
 }
 
 /**
- * Compiles the model for every worker, the first one with its progress, and links them: `compilation` is the first
- * worker's with the linked module in the place of its own. Throws as `lower` does, and PW_LINK_*.
+ * Compiles the model for every worker, the first one with its progress, links them, and proves of all
+ * together that nothing races or hangs: `compilation` is the first
+ * worker's with the linked module in the place of its own. Throws as `lower` does, PW_LINK_*, PW_INVARIANT.
  */
 export function lowerCluster(
   io: Io,
@@ -23,7 +25,7 @@ export function lowerCluster(
   const started = performance.now();
   const { source } = first.compilation;
   const modules = others.map((task) => compileFor({ ...settings, task }, source).module);
-  const linked = link([first.compilation.module, ...modules]);
+  const linked = linkWorkers([first.compilation.module, ...modules], first.compilation.contract);
   return {
     linked,
     compilation: { ...first.compilation, module: linked.module },

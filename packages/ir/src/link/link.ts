@@ -24,13 +24,23 @@ import {
 } from './rename.js';
 import { type MergedResources, mergeResources } from './resources.js';
 
-/** What holds of each task by itself need not hold of all together: updates of several workers are not ordered. */
-const NOT_JOINT: readonly string[] = ['no-race'];
+/**
+ * What holds of each task by itself and is not said of the joint module: how tasks that run at their own pace order
+ * and wait for each other is what `verifyLinked` looks at.
+ */
+const NOT_JOINT: readonly string[] = [
+  'no-race',
+  'no-race-across-tasks',
+  'staging-filled',
+  'no-choice',
+  'no-hang',
+  'replicas-equal',
+];
 
 /**
  * Joins the modules of all workers of a cluster; they may be given in any order, and the result is the same. What all
- * of them have established is established, but `no-race`, which speaks of the tasks together. Throws PW_LINK_CLUSTER, PW_LINK_TASK,
- * PW_LINK_MISSING, PW_LINK_TWICE, PW_LINK_TRAINING, PW_LINK_TOWERS, PW_LINK_RESOURCE.
+ * of them have established is established, but the proofs of order, which `verifyLinked` makes of the tasks together.
+ * Throws PW_LINK_CLUSTER, PW_LINK_TASK, PW_LINK_MISSING, PW_LINK_TWICE, PW_LINK_TRAINING, PW_LINK_TOWERS, PW_LINK_RESOURCE.
  */
 export function link(modules: readonly Module[]): LinkedModule {
   const given = taskModules(modules);

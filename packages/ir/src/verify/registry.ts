@@ -168,10 +168,21 @@ const LISTED = 10;
 
 /** Throws PW_INVARIANT with the first violation's node and its lines of the text form, and up to 10 violations. */
 export function assertValid(module: Module, registry: OpRegistry, options: AssertOptions): void {
-  const violations = verify(module, registry, options);
+  refuse(module, verify(module, registry, options), options);
+}
+
+/** The same of a linked module, whose tasks run at the same time: as `verifyLinked`. Throws PW_INVARIANT. */
+export function assertLinked(linked: LinkedModule, registry: OpRegistry, options: AssertOptions): void {
+  refuse(linked.module, verifyLinked(linked, registry, options), options);
+}
+
+function refuse(
+  module: Module,
+  violations: readonly Violation[],
+  { kind, pass, file }: Pick<AssertOptions, 'kind' | 'pass' | 'file'>,
+): void {
   const [first] = violations;
   if (first === undefined) return;
-  const { kind, pass, file } = options;
   throw new PlacewrightError('PW_INVARIANT', listing(violations), {
     kind,
     hint: first.hint,
