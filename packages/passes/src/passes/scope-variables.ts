@@ -1,12 +1,13 @@
 import {
   type Attr,
-  ancestors,
   edit,
   type GraphEditor,
   type Module,
+  type Node,
   type NodeId,
   nodeOf,
   PlacewrightError,
+  predecessors,
   type ResourceId,
   type Role,
   resourceName,
@@ -19,6 +20,8 @@ import { rolesOf } from '../roles.js';
 const PASS = 'scope-variables';
 type Sets = 'shared' | 'perTower';
 type Collection = VariableResource['collection'];
+/** A tower's variables by those of the model. */
+type VariableSet = ReadonlyMap<ResourceId, ResourceId>;
 export type SavedChoice = 'all' | 'tower0' | 'shadows';
 
 interface Options extends Record<string, string> {
@@ -156,23 +159,19 @@ function withoutIdentity({
 }
 
 /** Gives the variables of later towers initial values, drawn with the tower's number as second seed. */
-function copyInitializers(
-  module: Module,
-  editor: GraphEditor,
-  sets: readonly ReadonlyMap<ResourceId, ResourceId>[],
-): void {
+function copyInitializers(module: Module, editor: GraphEditor, sets: readonly VariableSet[]): void {
+  const copying = { module, editor, sets, copies: sets.map(() => new Map<NodeId, NodeId>()) };
   const roles: Role[] = [];
   for (const role of rolesOf(module, 'initializer')) {
-    const [variable] = nodeOf(module.graph, role.node).resources;
-    if (variable === undefined || !sets[0]?.has(variable)) {
+    if (!nodeOf(module.graph, role.node).resources.some((id) => sets[0]?.has(id))) {
       roles.push(role);
       continue;
     }
-    sets.forEach((set, replica) => {
-      const id = set.get(variable) ?? variable;
-      const node = copyInitializer(module, editor, role.node, id, replica);
-      roles.push({ ...role, replica, node });
-    });
+    const added = uncopied(copying, role.node);
+    for (const [replica, copies] of copying.copies.entries()) {
+      for (const node of added) copyForTower(copying, node, replica, role.node);
+      roles.push({ ...role, replica, node: copies.get(role.node) ?? role.node });
+    }
   }
   const why = { reason: 'each set of variables has initial values of its own' };
   editor.setRoles([...roles, ...editor.roles.filter(({ kind }) => kind !== 'initializer')], why);
@@ -181,44 +180,53 @@ function copyInitializers(
   if (init !== undefined) editor.setEntry({ ...init, rounds: [targets] }, why);
 }
 
-function copyInitializer(
-  module: Module,
-  editor: GraphEditor,
-  assign: NodeId,
-  variable: ResourceId,
-  replica: number,
-): NodeId {
-  const why = { reason: `initial value of tower ${replica}'s variable`, from: [assign] };
-  // By its few nodes, not by a scan of the graph for each variable.
-  const few = [...ancestors(module.graph, [assign])].map((id) => nodeOf(module.graph, id));
-  const order = topologicalOrder({ nodes: new Map(few.map((node) => [node.id, node])) });
-  const copies = new Map<NodeId, NodeId>();
-  for (const node of order) {
-    if (replica === 0) {
-      editor.updateNode(node.id, { replica }, why);
-      copies.set(node.id, node.id);
-      continue;
-    }
-    const { op, name, outputs, phase, group, device } = node;
-    const rawAttrs = node.attrs.has('seed2')
-      ? new Map<string, Attr>([...node.attrs, ['seed2', { kind: 'int', value: replica }]])
-      : node.attrs;
-    const inputs = node.inputs.map((ref) => ({ ...ref, node: copies.get(ref.node) ?? ref.node }));
-    const resources = node.resources.length === 0 ? [] : [variable];
-    const spec = {
-      op,
-      name,
-      inputs,
-      rawAttrs,
-      outputs,
-      resources,
-      replica,
-      variable: node.variable,
-      phase,
-      group,
-      device,
-    };
-    copies.set(node.id, editor.addNode(spec, why));
+/** Copies of initial values, each made once for a tower, however many variables start from it. */
+interface Copying {
+  readonly module: Module;
+  readonly editor: GraphEditor;
+  readonly sets: readonly VariableSet[];
+  /** Per tower, the copy of each original node. */
+  readonly copies: readonly Map<NodeId, NodeId>[];
+}
+
+/**
+ * What an initial value needs and no tower has yet, in topological order. What acts on variables outside of the towers
+ * is not the towers' own, and neither is what that needs.
+ */
+function uncopied({ module, sets, copies }: Copying, assign: NodeId): Node[] {
+  const isShared = ({ resources }: Node): boolean =>
+    resources.length > 0 && !resources.some((id) => sets[0]?.has(id));
+  const few = new Map<NodeId, Node>();
+  const open = [assign];
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    const node = nodeOf(module.graph, id);
+    if (few.has(id) || copies[0]?.has(id) || isShared(node)) continue;
+    few.set(id, node);
+    open.push(...predecessors(node));
   }
-  return copies.get(assign) ?? assign;
+  return topologicalOrder({ nodes: few });
+}
+
+function copyForTower(copying: Copying, node: Node, replica: number, assign: NodeId): void {
+  const { editor } = copying;
+  const why = { reason: `initial value of tower ${replica}'s variable`, from: [assign] };
+  const copies = copying.copies[replica];
+  const set = copying.sets[replica];
+  if (replica === 0) {
+    editor.updateNode(node.id, { replica }, why);
+    copies?.set(node.id, node.id);
+    return;
+  }
+  const own = (id: NodeId): NodeId => copies?.get(id) ?? id;
+  const { op, name, outputs, variable, phase, group, device } = node;
+  const rawAttrs = node.attrs.has('seed2')
+    ? new Map<string, Attr>([...node.attrs, ['seed2', { kind: 'int', value: replica }]])
+    : node.attrs;
+  const inputs = node.inputs.map((ref) => ({ ...ref, node: own(ref.node) }));
+  const controls = node.controls.map(own);
+  const resources = node.resources.map((id) => set?.get(id) ?? id);
+  const colocation = node.colocation === null ? null : `${node.colocation}/tower_${replica}`;
+  const edges = { inputs, controls, resources };
+  const spec = { op, name, ...edges, rawAttrs, outputs, replica, variable, phase, group, device, colocation };
+  copies?.set(node.id, editor.addNode(spec, why));
 }
