@@ -56,7 +56,7 @@ function startFrom(editor: GraphEditor, variable: string, other: string, factor:
 }
 
 describe("an initial value made of another variable's", () => {
-  it.each(['replicated', 'independent'])("is made of the same tower's, with %s", (strategy) => {
+  it.each(['replicated', 'independent'] as const)("is made of the same tower's, with %s", (strategy) => {
     const { module } = compile(chained(), { strategy, numGpus: 2 });
     const interpreter = createInterpreter(module);
     interpreter.run('init');

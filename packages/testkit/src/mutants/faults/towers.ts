@@ -107,8 +107,8 @@ export const TOWERS: readonly Fault[] = [
     edits: [
       {
         file: 'warm-up.js',
-        find: 'refill(graph, puts, running);',
-        replace: '',
+        find: 'filled.set(got, (filled.get(got) ?? 0) | bits);',
+        replace: ';',
       },
     ],
   },
